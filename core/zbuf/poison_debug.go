@@ -1,0 +1,5 @@
+//go:build zbufdebug
+
+package zbuf
+
+func init() { poisonOn.Store(true) }
