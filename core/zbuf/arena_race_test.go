@@ -1,0 +1,8 @@
+//go:build race
+
+package zbuf
+
+const (
+	discardWorks = false
+	raceBuild    = true
+)
