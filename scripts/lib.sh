@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# What the project's scripts share. Source it; it sets nothing but functions and
+# PROGRAM, the name that messages begin with.
+
+PROGRAM=${PROGRAM:-$(basename -- "$0")}
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
+
+# die MESSAGE: an error the person can act on, and exit status 1.
+die() {
+	warn "$*"
+	exit 1
+}
+
+# usage_error MESSAGE: a command line that makes no sense, and exit status 2.
+usage_error() {
+	warn "$*"
+	warn "try '$PROGRAM --help'"
+	exit 2
+}
+
+have() { command -v -- "$1" >/dev/null 2>&1; }
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# as_root COMMAND…: runs it as root, through sudo where that is needed.
+as_root() {
+	if is_root; then
+		"$@"
+	elif have sudo; then
+		sudo -- "$@"
+	else
+		return 126
+	fi
+}
+
+# tun_device_openable: is there a /dev/net/tun that this user may open?
+tun_device_openable() { (: <>/dev/net/tun) 2>/dev/null; }
+
+# elapsed START END: seconds with two digits, from two values of $EPOCHREALTIME.
+elapsed() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }'; }
+
+# wait_for SECONDS COMMAND…: repeats COMMAND until it succeeds; fails after SECONDS.
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.05
+	done
+}
