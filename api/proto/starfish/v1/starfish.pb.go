@@ -1439,7 +1439,8 @@ func (x *AttachResponse) GetDataSocket() *DataSocket {
 //	close()            what was written is still delivered, in the background; received bytes that were not read give
 //	                   the peer a reset (RFC 2525 §2.17).
 //
-// If nobody comes with the token before it expires, the connection is as it was before, and may be attached again.
+// If nobody comes with the token before it expires, a connection that Attach gave is as it was before, and may be
+// attached again. One that was opened or accepted with `attach` is aborted: its client never heard of it.
 type DataSocket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The unix socket's path in the daemon's file system.

@@ -88,7 +88,8 @@ type StarfishClient interface {
 	//	both of them                    the RPC ends with OK, and the connection is let go.
 	//	request `close`                 the client is done with both directions: what it sent before is still delivered,
 	//	                                in the background if need be; received data that it did not take gives the
-	//	                                peer a reset (RFC 9293 §3.10.4, RFC 2525 §2.17). The RPC ends with OK.
+	//	                                peer a reset (RFC 9293 §3.10.4, RFC 2525 §2.17). The client receives on, and
+	//	                                drops what it gets, until the RPC ends with OK.
 	//	peer's reset                    the RPC ends with ABORTED and reason ECONNRESET.
 	//	timeout                         the RPC ends with DEADLINE_EXCEEDED and reason ETIMEDOUT.
 	//	RPC cancelled or past deadline  the connection is aborted: the peer gets a reset.
@@ -280,7 +281,8 @@ type StarfishServer interface {
 	//	both of them                    the RPC ends with OK, and the connection is let go.
 	//	request `close`                 the client is done with both directions: what it sent before is still delivered,
 	//	                                in the background if need be; received data that it did not take gives the
-	//	                                peer a reset (RFC 9293 §3.10.4, RFC 2525 §2.17). The RPC ends with OK.
+	//	                                peer a reset (RFC 9293 §3.10.4, RFC 2525 §2.17). The client receives on, and
+	//	                                drops what it gets, until the RPC ends with OK.
 	//	peer's reset                    the RPC ends with ABORTED and reason ECONNRESET.
 	//	timeout                         the RPC ends with DEADLINE_EXCEEDED and reason ETIMEDOUT.
 	//	RPC cancelled or past deadline  the connection is aborted: the peer gets a reset.
