@@ -21,19 +21,18 @@ func parseIPv4(b []byte, ip *IP) Problem {
 		return Truncated
 	}
 	fragment := binary.BigEndian.Uint16(b[6:])
-	*ip = IP{
-		Src:            addr4(b[12:]),
-		Dst:            addr4(b[16:]),
-		HeaderLen:      headerLen,
-		TotalLen:       int(binary.BigEndian.Uint16(b[2:])),
-		Protocol:       Protocol(b[9]),
-		TTL:            b[8],
-		TrafficClass:   b[1],
-		ID:             binary.BigEndian.Uint16(b[4:]),
-		DontFragment:   fragment&ipv4DontFragment != 0,
-		MoreFragments:  fragment&ipv4MoreFragments != 0,
-		FragmentOffset: int(fragment&ipv4OffsetMask) * 8,
-	}
+	ip.Src = addr4(b[12:])
+	ip.Dst = addr4(b[16:])
+	ip.HeaderLen = headerLen
+	ip.TotalLen = int(binary.BigEndian.Uint16(b[2:]))
+	ip.Protocol = Protocol(b[9])
+	ip.TTL = b[8]
+	ip.TrafficClass = b[1]
+	ip.FlowLabel = 0
+	ip.ID = binary.BigEndian.Uint16(b[4:])
+	ip.DontFragment = fragment&ipv4DontFragment != 0
+	ip.MoreFragments = fragment&ipv4MoreFragments != 0
+	ip.FragmentOffset = int(fragment&ipv4OffsetMask) * 8
 	return None
 }
 

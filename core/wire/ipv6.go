@@ -19,16 +19,15 @@ func parseIPv6(b []byte, ip *IP) Problem {
 		return Truncated
 	}
 	word := binary.BigEndian.Uint32(b)
-	*ip = IP{
-		Src:          addr16(b[8:]),
-		Dst:          addr16(b[24:]),
-		HeaderLen:    IPv6HeaderLen,
-		TotalLen:     IPv6HeaderLen + int(binary.BigEndian.Uint16(b[4:])),
-		Protocol:     Protocol(b[6]),
-		TTL:          b[7],
-		TrafficClass: uint8(word >> 20),
-		FlowLabel:    word & 0xfffff,
-	}
+	ip.Src = addr16(b[8:])
+	ip.Dst = addr16(b[24:])
+	ip.HeaderLen = IPv6HeaderLen
+	ip.TotalLen = IPv6HeaderLen + int(binary.BigEndian.Uint16(b[4:]))
+	ip.Protocol = Protocol(b[6])
+	ip.TTL = b[7]
+	ip.TrafficClass = uint8(word >> 20)
+	ip.FlowLabel = word & 0xfffff
+	ip.ID, ip.DontFragment, ip.MoreFragments, ip.FragmentOffset = 0, false, false, 0
 	// RFC 4291 §2.5.5.2 maps IPv4 for programs, not for packets. Taken from a packet it would pass for IPv4.
 	if ip.Src.Is4() || ip.Dst.Is4() {
 		return BadAddress
