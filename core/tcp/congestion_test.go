@@ -65,7 +65,7 @@ func TestInitialWindow(t *testing.T) {
 }
 
 // RFC 5681 §3.1, with every byte counted: the window doubles in a round trip, however few the ACKs.
-func TestSlowStartDoublesPerRoundTrip(t *testing.T) {
+func TestCongestionSlowStartDoublesPerRoundTrip(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		for _, acks := range []int{1, 2, 10} {
 			cc := newCongestionControl(c)
@@ -83,7 +83,7 @@ func TestSlowStartDoublesPerRoundTrip(t *testing.T) {
 	})
 }
 
-func TestSlowStartStopsAtSSThresh(t *testing.T) {
+func TestCongestionSlowStartStopsAtSSThresh(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		cc := ccStart(c, 10*ccMSS, 15*ccMSS)
 		cc.onAck(ccAck(1, 10*ccMSS, time.Millisecond))
@@ -94,7 +94,7 @@ func TestSlowStartStopsAtSSThresh(t *testing.T) {
 	})
 }
 
-func TestWindowDoesNotGrowUnlessItLimits(t *testing.T) {
+func TestCongestionWindowDoesNotGrowUnlessItLimits(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		for _, threshold := range []int{5 * ccMSS, maxCwnd} {
 			cc := ccStart(c, 10*ccMSS, threshold)
@@ -111,7 +111,7 @@ func TestWindowDoesNotGrowUnlessItLimits(t *testing.T) {
 }
 
 // RFC 5681 §3.1 equation (4) and §3.2; RFC 9438 §4.6.
-func TestLossAndRecovery(t *testing.T) {
+func TestCongestionLossAndRecovery(t *testing.T) {
 	for _, tt := range []struct {
 		c                    CongestionControl
 		window, flight, want int
@@ -137,7 +137,7 @@ func TestLossAndRecovery(t *testing.T) {
 }
 
 // RFC 5681 §3.1: the loss window, and ssthresh held constant at the second timeout.
-func TestTimeout(t *testing.T) {
+func TestCongestionTimeout(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		cc := ccStart(c, 100*ccMSS, maxCwnd)
 		cc.onTimeout(5, 100*ccMSS, true)
@@ -161,7 +161,7 @@ func TestTimeout(t *testing.T) {
 }
 
 // RFC 5681 §4.1.
-func TestRestartAfterIdle(t *testing.T) {
+func TestCongestionRestartAfterIdle(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		cc := ccStart(c, 100*ccMSS, 20*ccMSS)
 		cc.onIdle(5, time.Second)
@@ -176,7 +176,7 @@ func TestRestartAfterIdle(t *testing.T) {
 	})
 }
 
-func TestNewSegmentSize(t *testing.T) {
+func TestCongestionNewSegmentSize(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		cc := ccStart(c, 10*ccMSS, 10*ccMSS)
 		cc.onMSS(500)
@@ -194,7 +194,7 @@ func TestNewSegmentSize(t *testing.T) {
 	})
 }
 
-func TestUndo(t *testing.T) {
+func TestCongestionUndo(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		hurt := map[string]func(cc congestionControl){
 			"loss":    func(cc congestionControl) { cc.onLoss(5, cc.cwnd()); cc.onRecoveryExit(6) },
@@ -219,7 +219,7 @@ func TestUndo(t *testing.T) {
 	})
 }
 
-func TestPacingRate(t *testing.T) {
+func TestCongestionPacingRate(t *testing.T) {
 	for _, tt := range []struct {
 		window, threshold int
 		srtt              time.Duration
