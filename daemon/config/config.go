@@ -1,0 +1,164 @@
+// Package config reads what starfishd is told: a YAML file and the command line, which has the last word.
+package config
+
+import (
+	"io/fs"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/tun"
+)
+
+// Where things are unless the user says otherwise.
+const (
+	DefaultFile   = "/etc/starfish/starfishd.yaml"
+	DefaultSocket = "/run/starfish/starfishd.sock"
+	DefaultTun    = "tun144"
+)
+
+// The links.
+const (
+	LinkTun    = "tun"    // packets cross a TUN device
+	LinkMemory = "memory" // no device: the stack talks to itself
+)
+
+// Who sees whose connections in lists.
+const (
+	VisibleToAll   = "all"   // everybody sees everybody's
+	VisibleToOwner = "owner" // users see their own, root sees all
+)
+
+// The log formats.
+const (
+	LogAuto    = "auto" // console on a terminal, JSON else
+	LogJSON    = "json"
+	LogConsole = "console"
+)
+
+// Config is the file's content. Every flag has its key here. A field with the tag `reload:"yes"` takes effect on SIGHUP.
+type Config struct {
+	Socket      string   `yaml:"socket"`       // control socket; the data socket is made beside it
+	SocketGroup string   `yaml:"socket_group"` // group of the sockets; ignored when the host has no such group
+	SocketMode  FileMode `yaml:"socket_mode"`  // permissions of the sockets
+
+	Link    string         `yaml:"link"`
+	Tun     string         `yaml:"tun"`     // name of the device
+	Address []netip.Prefix `yaml:"address"` // the stack's own addresses, with the prefixes that it owns
+	MTU     int            `yaml:"mtu"`     // bytes; 0 leaves the device's
+	Queues  int            `yaml:"queues"`  // of the device, one shard each
+	Offload tun.Mode       `yaml:"offload"`
+
+	BufferMemory Size `yaml:"buffer_memory"` // bytes of packets and payload in all
+
+	LogLevel  zapcore.Level `yaml:"log_level" reload:"yes"`
+	LogFormat string        `yaml:"log_format"`
+
+	StopTimeout time.Duration `yaml:"stop_timeout" reload:"yes"` // how long a stop waits for connections to finish
+	Visibility  string        `yaml:"visibility" reload:"yes"`
+	Limits      Limits        `yaml:"limits" reload:"yes"`
+	TCP         TCP           `yaml:"tcp" reload:"yes"` // defaults of new connections
+	Engine      Engine        `yaml:"engine"`
+}
+
+// Limits bound what clients can make the daemon hold. All can change while it runs; nothing is taken away from
+// those who are above a new limit.
+type Limits struct {
+	Connections              int           `yaml:"connections" unit:"connections"`               // in all
+	ConnectionsPerUser       int           `yaml:"connections_per_user" unit:"connections"`      //
+	ListenersPerUser         int           `yaml:"listeners_per_user" unit:"listeners"`          //
+	SessionsPerUser          int           `yaml:"sessions_per_user" unit:"sessions"`            // each takes a descriptor and about 100 KiB
+	PendingAcceptsPerSession int           `yaml:"pending_accepts_per_session" unit:"calls"`     // each takes a goroutine
+	PendingAttachesPerUser   int           `yaml:"pending_attaches_per_user" unit:"connections"` // data sockets that nobody has connected yet
+	AttachTimeout            time.Duration `yaml:"attach_timeout" unit:"seconds"`                // how long a data socket waits for its client
+	EndedConnections         int           `yaml:"ended_connections" unit:"connections"`         // remembered with the reason of their end, for GetConnection
+}
+
+// TCP holds the defaults of connections. A zero field means the engine's own default.
+type TCP struct {
+	NoDelay           bool          `yaml:"no_delay"`
+	QuickAck          bool          `yaml:"quick_ack"`
+	CongestionControl string        `yaml:"congestion_control"`
+	InitialRTO        time.Duration `yaml:"initial_rto"`
+	MinRTO            time.Duration `yaml:"min_rto"`
+	RecvBuffer        Size          `yaml:"recv_buffer"`
+	SendBuffer        Size          `yaml:"send_buffer"`
+	KeepAlive         time.Duration `yaml:"keep_alive"`
+	KeepAliveInterval time.Duration `yaml:"keep_alive_interval"`
+	KeepAliveCount    int           `yaml:"keep_alive_count"`
+	UserTimeout       time.Duration `yaml:"user_timeout"`
+	ConnectTimeout    time.Duration `yaml:"connect_timeout"`
+	SynRetries        int           `yaml:"syn_retries"`
+	MaxSegment        int           `yaml:"max_segment"`
+	TTL               int           `yaml:"ttl"`
+	NoTimestamps      bool          `yaml:"no_timestamps"`
+	NoSACK            bool          `yaml:"no_sack"`
+	NoWindowScale     bool          `yaml:"no_window_scale"`
+}
+
+// Engine holds what the stack is made with and can't change later. A zero field means the engine's own default.
+type Engine struct {
+	FirstPort     uint16        `yaml:"first_port"` // of the ephemeral ports (RFC 6056)
+	LastPort      uint16        `yaml:"last_port"`
+	InitialWindow int           `yaml:"initial_window"` // segments (RFC 6928)
+	DelayedAck    time.Duration `yaml:"delayed_ack"`
+	TimeWait      time.Duration `yaml:"time_wait"`
+	FinWait2      time.Duration `yaml:"fin_wait_2"`
+}
+
+// Default returns the configuration of a daemon that is told nothing.
+func Default() *Config {
+	return &Config{
+		Socket:       DefaultSocket,
+		SocketGroup:  "starfish",
+		SocketMode:   0o660,
+		Link:         LinkTun,
+		Tun:          DefaultTun,
+		Queues:       1,
+		BufferMemory: 1 << 30,
+		LogLevel:     zapcore.InfoLevel,
+		LogFormat:    LogAuto,
+		StopTimeout:  10 * time.Second,
+		Visibility:   VisibleToAll,
+		Limits: Limits{
+			Connections:              1_000_000,
+			ConnectionsPerUser:       100_000,
+			ListenersPerUser:         10_000,
+			SessionsPerUser:          1_000,
+			PendingAcceptsPerSession: 1_024,
+			PendingAttachesPerUser:   10_000,
+			AttachTimeout:            10 * time.Second,
+			EndedConnections:         10_000,
+		},
+	}
+}
+
+// Mode returns the permissions of the sockets.
+func (c *Config) Mode() fs.FileMode { return fs.FileMode(c.SocketMode) }
+
+// Options returns the defaults of connections in the engine's form. The configuration must be valid.
+func (t *TCP) Options() tcp.Options {
+	congestion, _ := congestionControl(t.CongestionControl)
+	return tcp.Options{
+		NoDelay:           t.NoDelay,
+		QuickAck:          t.QuickAck,
+		Congestion:        congestion,
+		InitialRTO:        t.InitialRTO,
+		MinRTO:            t.MinRTO,
+		RecvBuffer:        int(t.RecvBuffer),
+		SendBuffer:        int(t.SendBuffer),
+		KeepAlive:         t.KeepAlive,
+		KeepAliveInterval: t.KeepAliveInterval,
+		KeepAliveCount:    t.KeepAliveCount,
+		UserTimeout:       t.UserTimeout,
+		ConnectTimeout:    t.ConnectTimeout,
+		SynRetries:        t.SynRetries,
+		MaxSegment:        t.MaxSegment,
+		TTL:               uint8(t.TTL),
+		NoTimestamps:      t.NoTimestamps,
+		NoSACK:            t.NoSACK,
+		NoWindowScale:     t.NoWindowScale,
+	}
+}
