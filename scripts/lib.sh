@@ -49,3 +49,16 @@ wait_for() {
 		sleep 0.05
 	done
 }
+
+# source_files PATTERN…: the project's files of these names, those not yet added included,
+# those that git ignores not. From an archive there is no git to ask.
+source_files() {
+	local file
+	if git rev-parse --git-dir >/dev/null 2>&1; then
+		git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+			[ ! -f "$file" ] || printf '%s\n' "$file"
+		done
+	else
+		for file; do find . -path ./bin -prune -o -name "${file##*/}" -type f -print; done
+	fi
+}
