@@ -11,10 +11,43 @@ import (
 
 // addAddress gives the interface an address by rtnetlink(7). The ioctls can't: SIOCSIFADDR replaces the IPv4 address
 // that is there.
-func addAddress(index int, p netip.Prefix) error { return request(newAddressMessage(index, p)) }
+func addAddress(index int, p netip.Prefix) error {
+	family, flags := byte(unix.AF_INET), byte(0)
+	if p.Addr().Is6() {
+		// The device has one host on each side: duplicate address detection would only delay the first connection.
+		family, flags = unix.AF_INET6, unix.IFA_F_NODAD
+	}
+	addr := p.Addr().AsSlice()
+	m := []byte{family, byte(p.Bits()), flags, unix.RT_SCOPE_UNIVERSE} // struct ifaddrmsg
+	m = binary.NativeEndian.AppendUint32(m, uint32(index))
+	m = appendAttr(m, unix.IFA_LOCAL, addr)
+	m = appendAttr(m, unix.IFA_ADDRESS, addr) // the peer's, the same where there is none
+	return request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, m)
+}
+
+// setTxQueueLen sets how many packets the kernel keeps in a queue. SIOCSIFTXQLEN asks for CAP_NET_ADMIN in the first
+// user namespace, which a container doesn't have; netlink for that in the device's own.
+func setTxQueueLen(index, packets int) error {
+	m := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(m[4:], uint32(index))
+	m = appendAttr(m, unix.IFLA_TXQLEN, binary.NativeEndian.AppendUint32(nil, uint32(packets)))
+	return request(unix.RTM_NEWLINK, 0, m)
+}
+
+// appendAttr appends a route attribute whose value is a multiple of four bytes long.
+func appendAttr(m []byte, kind uint16, value []byte) []byte {
+	m = binary.NativeEndian.AppendUint16(m, uint16(unix.SizeofRtAttr+len(value)))
+	m = binary.NativeEndian.AppendUint16(m, kind)
+	return append(m, value...)
+}
 
 // request sends one netlink request and returns the error that it is answered with.
-func request(m []byte) (err error) {
+func request(kind, flags uint16, body []byte) (err error) {
+	m := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(body))
+	m = append(m, body...)
+	binary.NativeEndian.PutUint32(m[0:], uint32(len(m)))
+	binary.NativeEndian.PutUint16(m[4:], kind)
+	binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK|flags)
 	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("netlink socket: %w", err)
@@ -29,30 +62,6 @@ func request(m []byte) (err error) {
 		return fmt.Errorf("netlink reply: %w", err)
 	}
 	return parseAck(reply[:n])
-}
-
-// newAddressMessage returns an RTM_NEWADDR request: nlmsghdr, ifaddrmsg, and the address as the attributes IFA_LOCAL
-// and IFA_ADDRESS, which are the same but for a peer's address.
-func newAddressMessage(index int, p netip.Prefix) []byte {
-	family, flags := byte(unix.AF_INET), byte(0)
-	if p.Addr().Is6() {
-		// The device has one host on each side: duplicate address detection would only delay the first connection.
-		family, flags = unix.AF_INET6, unix.IFA_F_NODAD
-	}
-	ne := binary.NativeEndian
-	addr := p.Addr().AsSlice()
-	m := make([]byte, unix.SizeofNlMsghdr, 96)
-	m = append(m, family, byte(p.Bits()), flags, unix.RT_SCOPE_UNIVERSE)
-	m = ne.AppendUint32(m, uint32(index))
-	for _, attr := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
-		m = ne.AppendUint16(m, uint16(unix.SizeofRtAttr+len(addr)))
-		m = ne.AppendUint16(m, attr)
-		m = append(m, addr...)
-	}
-	ne.PutUint32(m[0:], uint32(len(m)))
-	ne.PutUint16(m[4:], unix.RTM_NEWADDR)
-	ne.PutUint16(m[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	return m
 }
 
 // parseAck returns the error in an NLMSG_ERROR message, nil when it acknowledges the request.

@@ -16,12 +16,9 @@ func deleteLink(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := make([]byte, unix.SizeofNlMsghdr+unix.SizeofIfInfomsg)
-	binary.NativeEndian.PutUint32(m, uint32(len(m)))
-	binary.NativeEndian.PutUint16(m[4:], unix.RTM_DELLINK)
-	binary.NativeEndian.PutUint16(m[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	binary.NativeEndian.PutUint32(m[unix.SizeofNlMsghdr+4:], uint32(ifi.Index))
-	if err := request(m); err != nil {
+	m := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(m[4:], uint32(ifi.Index))
+	if err := request(unix.RTM_DELLINK, 0, m); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -69,7 +69,10 @@ func (l link) setTxQueueLen(want int) error {
 	if have == want {
 		return nil
 	}
-	if _, err := l.ioctl(unix.SIOCSIFTXQLEN, func(r *unix.Ifreq) { r.SetUint32(uint32(want)) }); err != nil {
+	if ifr, err = l.ioctl(unix.SIOCGIFINDEX, nil); err != nil {
+		return fmt.Errorf("look up the device: %w", err)
+	}
+	if err := setTxQueueLen(int(ifr.Uint32()), want); err != nil {
 		return explainSetUp(fmt.Sprintf("change %s's transmit queue from %d to %d packets", l.name, have, want),
 			fmt.Sprintf("ip link set dev %s txqueuelen %d", l.name, want), err)
 	}

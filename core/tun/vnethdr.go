@@ -52,7 +52,7 @@ func (h *vnetHeader) decode(packetLen int) Meta {
 	}
 	switch h[1] &^ unix.VIRTIO_NET_HDR_GSO_ECN {
 	case unix.VIRTIO_NET_HDR_GSO_TCPV4, unix.VIRTIO_NET_HDR_GSO_TCPV6:
-		if size := int(binary.NativeEndian.Uint16(h[4:])); size < packetLen {
+		if size := int(binary.NativeEndian.Uint16(h[4:])); size > 0 && size < packetLen {
 			meta.SegmentSize = size
 			meta.ECN = h[1]&unix.VIRTIO_NET_HDR_GSO_ECN != 0
 		}

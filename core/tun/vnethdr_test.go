@@ -53,6 +53,7 @@ func TestDecode(t *testing.T) {
 			Meta{NeedsChecksum: true, ChecksumStart: 20, ChecksumOffset: 6},
 		},
 		{"GSO of size 0", raw(0, gsoTCP4, 52, 0, 0, 0), 20000, Meta{}},
+		{"GSO of size 0 with ECN", raw(0, gsoTCP4|gsoECN, 52, 0, 0, 0), 20000, Meta{}},
 		{"packet below the announced size", raw(0, gsoTCP4|gsoECN, 52, 1448, 0, 0), 1448, Meta{}},
 		{"size without GSO", raw(0, 0, 0, 1448, 0, 0), 20000, Meta{}},
 		{"ECN without GSO", raw(0, gsoECN, 0, 0, 0, 0), 60, Meta{}},

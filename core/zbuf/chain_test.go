@@ -1,9 +1,7 @@
 package zbuf
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 )
 
@@ -26,114 +24,6 @@ func join(views []Slice) []byte {
 		out = append(out, v.Bytes()...)
 	}
 	return out
-}
-
-// model is the naive chain.
-type model struct {
-	start uint64
-	data  []byte
-}
-
-func (m *model) check(t *testing.T, c *Chain) {
-	t.Helper()
-	if c.Start() != m.start || c.Len() != len(m.data) || c.End() != m.start+uint64(len(m.data)) {
-		t.Fatalf("chain is [%d, %d), want [%d, %d)", c.Start(), c.End(), m.start, m.start+uint64(len(m.data)))
-	}
-	if got := join(c.Views(nil, c.Start(), c.Len())); !bytes.Equal(got, m.data) {
-		t.Fatalf("chain holds %d wrong bytes", len(got))
-	}
-	if c.n == 0 && c.ring != nil {
-		t.Fatal("an empty chain holds a ring")
-	}
-}
-
-// TestChainAgainstModel runs random operations on two chains and on byte slices.
-func TestChainAgainstModel(t *testing.T) {
-	defer PoisonReleased(PoisonReleased(true))
-	for seed := range uint64(60) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		p := newTestPool(t, 0)
-		chains, models := new([2]Chain), new([2]model)
-		var pushed uint64
-		for range 400 {
-			i := r.IntN(2)
-			c, m := &chains[i], &models[i]
-			switch r.IntN(9) {
-			case 0, 1:
-				s := fill(t, p, pushed, r.IntN(400))
-				pushed += uint64(s.Len())
-				m.data = append(m.data, s.Bytes()...)
-				c.Push(s)
-			case 2: // one block in several pushes, the continuing ones of which merge
-				s := fill(t, p, pushed, 300)
-				pushed += 300
-				m.data = append(m.data, s.Bytes()...)
-				cut := r.IntN(301)
-				before := c.Pieces()
-				c.Push(s.Sub(0, cut).Retain())
-				c.Push(s.Sub(cut, 300))
-				if c.Pieces() != before+1 {
-					t.Fatalf("two halves of a block make %d pieces", c.Pieces()-before)
-				}
-			case 3:
-				n := r.IntN(len(m.data) + 1)
-				c.Skip(n)
-				m.start += uint64(n)
-				m.data = m.data[n:]
-			case 4:
-				n := r.IntN(len(m.data) + 100)
-				o, om := &chains[1-i], &models[1-i]
-				moved := c.MoveTo(o, n)
-				if moved != min(n, len(m.data)) {
-					t.Fatalf("MoveTo(%d) = %d of %d", n, moved, len(m.data))
-				}
-				om.data = append(om.data, m.data[:moved]...)
-				m.data = m.data[moved:]
-				m.start += uint64(moved)
-				om.check(t, o)
-			case 5:
-				from := r.IntN(len(m.data) + 1)
-				n := r.IntN(len(m.data) - from + 1)
-				if got := join(c.Views(nil, m.start+uint64(from), n)); !bytes.Equal(got, m.data[from:from+n]) {
-					t.Fatalf("Views(%d, %d) differ", from, n)
-				}
-				buf := make([]byte, r.IntN(500))
-				if k := c.CopyTo(buf, m.start+uint64(from)); k != min(len(buf), len(m.data)-from) || !bytes.Equal(buf[:k], m.data[from:from+k]) {
-					t.Fatalf("CopyTo(%d bytes at %d) = %d", len(buf), from, k)
-				}
-			case 6:
-				buf := make([]byte, r.IntN(500))
-				k := c.Read(buf)
-				if !bytes.Equal(buf[:k], m.data[:k]) || k != min(len(buf), len(m.data)) {
-					t.Fatalf("Read gave %d wrong bytes", k)
-				}
-				m.start += uint64(k)
-				m.data = m.data[k:]
-			case 7:
-				data := make([]byte, r.IntN(600))
-				for j := range data {
-					data[j] = streamByte(pushed + uint64(j))
-				}
-				pushed += uint64(len(data))
-				m.data = append(m.data, data...)
-				if k := c.Append(p, data); k != len(data) {
-					t.Fatalf("Append took %d of %d", k, len(data))
-				}
-			case 8:
-				if r.IntN(10) == 0 {
-					at := r.Uint64N(1 << 60)
-					c.Reset(at)
-					*m = model{start: at}
-				}
-			}
-			m.check(t, c)
-		}
-		chains[0].Clear()
-		chains[1].Clear()
-		if p.InUse() != 0 {
-			t.Fatalf("seed %d: %d bytes leaked", seed, p.InUse())
-		}
-	}
 }
 
 func TestChainGrowsAndShrinks(t *testing.T) {
