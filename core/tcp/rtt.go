@@ -62,9 +62,9 @@ func expectedSamples(flight, mss int) int {
 	return max((flight+2*mss-1)/(2*mss), 1)
 }
 
-// rto returns the retransmission timeout without back-off: SRTT + max(G, 4·RTTVAR) (RFC 6298 §2.3), at least l.min
-// and at most maxRTO. The minimum bounds the sum, as in the RFC; Linux bounds the variance term alone, which gives every
-// long path up to 200 ms more.
+// rto returns the retransmission timeout without back-off: SRTT + max(G, 4·RTTVAR) (RFC 6298 §2.3), at most maxRTO. As in
+// Linux the minimum bounds the variance term, not the sum: on a long path whose RTT hardly varies the sum would
+// approach SRTT itself, and the peer's delayed ACK alone would fire the timer.
 func (r *rttEstimator) rto(l *rtoLimits) time.Duration {
 	if r.srtt == 0 {
 		if r.synLost {
@@ -72,7 +72,7 @@ func (r *rttEstimator) rto(l *rtoLimits) time.Duration {
 		}
 		return min(l.initial, maxRTO)
 	}
-	return min(max(r.srtt+max(rtoGranularity, 4*r.rttvar), l.min), maxRTO)
+	return min(r.srtt+max(rtoGranularity, 4*r.rttvar, l.min), maxRTO)
 }
 
 // min returns the least RTT of the last five to ten minutes, and 0 before the first sample.

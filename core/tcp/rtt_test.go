@@ -44,9 +44,9 @@ func TestRTTEstimatorSamples(t *testing.T) {
 		// RTTVAR = 3/4·50 + 1/4·80 = 57.5; SRTT = 7/8·100 + 1/8·180 = 110.
 		{"second, RFC 6298 2.3", []time.Duration{100 * ms, 180 * ms}, 110 * ms, 57500 * time.Microsecond, 340 * ms, 180 * ms, 100 * ms},
 		{"RTTVAR uses the old SRTT", []time.Duration{100 * ms, 20 * ms}, 90 * ms, 57500 * time.Microsecond, 320 * ms, 20 * ms, 20 * ms},
-		{"floor, RFC 6298 2.4", []time.Duration{50 * time.Microsecond}, 50 * time.Microsecond, 25 * time.Microsecond, 200 * ms, 50 * time.Microsecond, 50 * time.Microsecond},
+		{"floor, RFC 6298 2.4", []time.Duration{50 * time.Microsecond}, 50 * time.Microsecond, 25 * time.Microsecond, 200*ms + 50*time.Microsecond, 50 * time.Microsecond, 50 * time.Microsecond},
 		{"ceiling, RFC 6298 2.5", []time.Duration{100 * time.Second}, 100 * time.Second, 50 * time.Second, maxRTO, 100 * time.Second, 100 * time.Second},
-		{"no time at all", []time.Duration{0}, 1, 0, 200 * ms, 1, 1},
+		{"no time at all", []time.Duration{0}, 1, 0, 200*ms + 1, 1, 1},
 	} {
 		var r rttEstimator
 		for i, s := range tt.samples {
@@ -61,14 +61,18 @@ func TestRTTEstimatorSamples(t *testing.T) {
 	}
 }
 
-// RFC 6298 §2.3: a variance of nothing still leaves the clock's granularity.
-func TestRTOKeepsTheGranularity(t *testing.T) {
+// A constant RTT must not bring the timeout down to the RTT itself: a delayed ACK would fire it. And a variance of nothing
+// still leaves the clock's granularity (RFC 6298 §2.3).
+func TestRTOStaysAboveAConstantRTT(t *testing.T) {
 	var r rttEstimator
 	for i := range 200 {
 		r.sample(Time(i), time.Second, 1)
 	}
-	if got := r.rto(&testRTOLimits); got != time.Second+rtoGranularity {
+	if got := r.rto(&testRTOLimits); got != time.Second+testRTOLimits.min {
 		t.Errorf("RTO %v after a constant RTT of 1 s", got)
+	}
+	if got := r.rto(&rtoLimits{}); got != time.Second+rtoGranularity {
+		t.Errorf("RTO %v without a minimum", got)
 	}
 }
 

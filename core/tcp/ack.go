@@ -1,0 +1,188 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// acked collects what one ACK says, while the scoreboard is walked.
+type acked struct {
+	bytes     int  // delivered by this ACK, each byte once
+	sacked    bool // SACK told something new
+	firstSent Time // of the oldest record without retransmission that this ACK covers first; 0 when there is none
+	lastSent  Time // of the newest
+	rate      rateSample
+}
+
+// take accounts for a record that is acknowledged or SACKed for the first time.
+func (a *acked) take(c *conn, now Time, r *record) {
+	n := int(r.size())
+	a.bytes += n
+	c.rate.onAcked(now, &r.stamp, r.sentAt, n, &a.rate)
+	if !r.has(recRetransmitted) { // RFC 6298 §3, Karn's algorithm
+		if a.firstSent == 0 || r.sentAt < a.firstSent {
+			a.firstSent = r.sentAt
+		}
+		a.lastSent = max(a.lastSent, r.sentAt)
+	}
+}
+
+// acknowledge processes an acceptable ACK: RFC 9293 §3.10.7.4, fifth check, ESTABLISHED, with RFC 5681, 6675 and 7323.
+func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
+	priorUna, priorPipe := c.snd.una, c.pipe()
+	var a acked
+	s.applySACK(c, now, &seg.Options, &a)
+	if c.snd.una.Less(seg.Ack) {
+		s.advanceUna(c, now, seg.Ack, &a)
+	}
+	duplicate := s.isDuplicateAck(c, seg, priorUna)
+	s.updateSendWindow(c, now, seg)
+	s.sampleRTT(c, now, seg, &a, priorUna)
+	c.rate.generate(&a.rate, c.rtt.min())
+	if rate := a.rate.rate(); rate > 0 && (!a.rate.appLimited || rate > c.stat.deliveryRate) {
+		c.stat.deliveryRate = rate
+	}
+	s.recover(c, now, &ackEvent{
+		acked: &a, duplicate: duplicate, advanced: priorUna != c.snd.una, priorUna: priorUna, priorPipe: priorPipe,
+	})
+	s.afterAck(c, now, priorUna)
+}
+
+// pipe is RFC 6675's estimate of the bytes in the network. Without SACK, each duplicate ACK stands for a segment that
+// has left it (RFC 5681 §3.2 step 4).
+func (c *conn) pipe() int {
+	pipe := c.sent.pipe(c.snd.una, c.snd.nxt)
+	if c.recovery.dupAcks > 0 && !c.sackOn {
+		pipe = max(pipe-int(c.recovery.dupAcks)*c.mss, 0)
+	}
+	return pipe
+}
+
+// applySACK marks what the peer's SACK blocks report (RFC 2018 §5). Blocks that can't be are ignored: those below
+// SND.UNA are D-SACK (RFC 2883 §4) or old.
+func (s *Stack) applySACK(c *conn, now Time, o *wire.Options, a *acked) {
+	if !c.sackOn || !o.Set.Has(wire.OptSACK) {
+		return
+	}
+	for _, b := range o.SACK[:o.SACKBlocks] {
+		if !b.Start.Less(b.End) || b.Start.Less(c.snd.una) || c.snd.nxt.Less(b.End) {
+			continue
+		}
+		if c.sent.len() >= s.cfg.Limits.SentSegments {
+			return // no room to cut records finer: what stays unmarked is sent again at worst
+		}
+		c.sent.sack(&s.records, b.Start, b.End, func(r *record) {
+			a.sacked = true
+			a.take(c, now, r)
+		})
+	}
+}
+
+// advanceUna moves SND.UNA forward and gives up what is acknowledged.
+func (s *Stack) advanceUna(c *conn, now Time, ack seqnum.Value, a *acked) {
+	c.sent.ack(&s.records, ack, func(r *record) {
+		if !r.has(recSacked) {
+			a.take(c, now, r)
+		}
+	})
+	data := int(c.snd.una.Size(ack))
+	if c.finSent && ack == c.finSeq().Add(1) {
+		data-- // the FIN
+	}
+	c.sendq.Skip(data)
+	c.stat.bytesAcked += uint64(data)
+	c.snd.una = ack
+	c.backoff = 0
+	c.snd.progressAt = now
+}
+
+// isDuplicateAck is RFC 5681 §2's definition, or with SACK the arrival of new SACK information (RFC 6675 §2).
+func (s *Stack) isDuplicateAck(c *conn, seg *segment, priorUna seqnum.Value) bool {
+	return seg.Ack == priorUna && c.outstanding() && seg.length() == 0 &&
+		seqnum.Size(seg.Window)<<c.snd.scale == c.snd.wnd
+}
+
+// updateSendWindow is RFC 9293 §3.10.7.4: "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND".
+func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment) {
+	if seg.Ack.Less(c.snd.una) {
+		return
+	}
+	if !c.snd.wl1.Less(seg.Seq) && (c.snd.wl1 != seg.Seq || seg.Ack.Less(c.snd.wl2)) {
+		return
+	}
+	wnd := seqnum.Size(seg.Window)
+	if !seg.Flags.Has(wire.SYN) {
+		wnd <<= c.snd.scale
+	}
+	if wnd > 0 && c.snd.wnd == 0 {
+		c.backoff = 0
+	}
+	c.snd.wnd = wnd
+	c.snd.maxWnd = max(c.snd.maxWnd, wnd)
+	c.snd.wl1, c.snd.wl2 = seg.Seq, seg.Ack
+	if wnd == 0 && !c.released {
+		// RFC 9293 §3.8.6.1: "the connection must stay open as long as the receiving TCP endpoint … acknowledges the probes"
+		// (MUST-37). For an orphan there is no user to give up, so the user timeout still counts.
+		c.snd.progressAt = now
+	}
+}
+
+// sampleRTT takes the round-trip time from the records, or from the timestamp echo when all were retransmitted: an
+// echo tells which transmission it answers (RFC 7323 §4.1).
+func (s *Stack) sampleRTT(c *conn, now Time, seg *segment, a *acked, priorUna seqnum.Value) {
+	switch {
+	case a.firstSent != 0:
+		c.rtt.sample(now, now.Sub(a.firstSent), expectedSamples(c.flight()+a.bytes, c.mss))
+	case a.bytes > 0 && c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && priorUna != c.snd.una:
+		s.sampleTimestamp(c, now, seg.Options.TSEcr)
+	}
+}
+
+// sampleTimestamp takes a sample from an echoed timestamp, to the millisecond.
+func (s *Stack) sampleTimestamp(c *conn, now Time, echo uint32) {
+	if age := int32(c.tsNow(now) - echo); age >= 0 && time.Duration(age)*time.Millisecond < maxRTO {
+		c.rtt.sample(now, max(time.Duration(age)*time.Millisecond, time.Millisecond), 1)
+	}
+}
+
+// afterAck restarts timers and tells the user what an ACK has changed.
+func (s *Stack) afterAck(c *conn, now Time, priorUna seqnum.Value) {
+	if c.snd.una != priorUna {
+		if c.outstanding() {
+			// RFC 6298 §5.3: "When an ACK is received that acknowledges new data, restart the retransmission timer".
+			s.arm(c, timerRetransmit, now.Add(c.rto()))
+		} else {
+			c.disarm(timerRetransmit) // §5.2
+			c.disarm(timerUser)
+		}
+		s.offerSpace(c)
+		if c.sendq.Len() == 0 {
+			s.post(c, EventSent)
+		}
+	}
+	if c.snd.wnd > 0 {
+		c.disarm(timerPersist)
+	}
+	if c.hasUnsent() || c.sent.lost > 0 {
+		s.wantTransmit(c)
+	}
+}
+
+// offerSpace tells a user who waits that Send takes bytes again, once a quarter of the buffer is free: a wake-up for
+// each segment would cost more than it moves.
+func (s *Stack) offerSpace(c *conn) {
+	if c.sendWaiting && (c.sendSpace() >= c.opt.SendBuffer/4 || c.sendq.Len() == 0) {
+		c.sendWaiting = false
+		s.post(c, EventWritable)
+	}
+}
+
+func (c *conn) sendSpace() int { return max(c.opt.SendBuffer-c.sendq.Len(), 0) }
+
+// finPending reports whether our FIN is queued and not sent.
+func (c *conn) finPending() bool { return finQueued.has(c.state) && !c.finSent }
+
+// hasUnsent reports whether data or a FIN waits to be sent for the first time.
+func (c *conn) hasUnsent() bool { return c.finPending() || c.unsent() > 0 }

@@ -1,0 +1,101 @@
+package tcp
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/MUCZ/Starfish/core/wire"
+	"github.com/MUCZ/Starfish/core/zbuf"
+)
+
+// Config is what a Stack is made with. A zero field means the default that stands beside it.
+type Config struct {
+	// Pool gives the buffers that the engine itself needs. Required.
+	Pool *zbuf.Pool
+	// Owns says whether an address belongs to this stack. Required. It must be a pure function.
+	Owns func(wire.Addr) bool
+	// Secret keys the hashes behind initial sequence numbers, ports and timestamps (RFC 6528 §3). Draw it from a
+	// good random source, once.
+	Secret [16]byte
+	// MTU is the largest packet that the link carries. Default 1500.
+	MTU int
+	// SegmentationOffload4 and 6 say that the link takes super-segments of up to 64 KiB.
+	SegmentationOffload4, SegmentationOffload6 bool
+	// ChecksumOffload says that the link completes transport checksums.
+	ChecksumOffload bool
+	// Shard and Shards: this stack has the flows with FlowHash % Shards == Shard. Default 0 of 1.
+	Shard, Shards int
+	// FirstPort and LastPort bound ephemeral ports (RFC 6056 §3.2). Default 32768 to 60999, as Linux.
+	FirstPort, LastPort uint16
+	// Defaults stand in for unset options of connections.
+	Defaults Options
+	Limits   Limits
+	// InitialWindow is in segments (RFC 6928: 10).
+	InitialWindow int
+	// DelayedAck is the longest time that an ACK waits for company. Default 40 ms; RFC 9293 MUST-58 says < 500 ms.
+	DelayedAck time.Duration
+	// TimeWait is 2 MSL (RFC 9293 §3.4.2). Default 60 s, as Linux.
+	TimeWait time.Duration
+	// FinWait2 bounds the wait for the peer's FIN after the user has closed. Default 60 s, as Linux.
+	FinWait2 time.Duration
+}
+
+// Limits bound what one Stack holds. A zero field means the default.
+type Limits struct {
+	Connections    int   // established or opening by us; default 1,200,000
+	Listeners      int   // default 65,536
+	SynQueue       int   // handshakes in progress per listener; default 4,096
+	AcceptQueue    int   // default backlog of a listener when the user names none; default 4,096
+	TimeWait       int   // records; the oldest goes first; default 262,144
+	OutOfOrder     int   // ranges in one reassembly queue; default 1,024
+	SentSegments   int   // records of one scoreboard; default 16,384
+	ReceiveMemory  int64 // bytes of blocks in use above which only in-order data is taken; default: the pool's limit
+	ResetsPerSec   int   // RSTs for what matches nothing, and other replies to strangers; default 10,000
+	ChallengeAcks  int   // per connection and second; RFC 5961 §7; default 10
+	DroppedReplies int   // replies waiting to be sent; default 1,024
+}
+
+func (c *Config) setDefaults() error {
+	if c.Pool == nil || c.Owns == nil {
+		return fmt.Errorf("%w: Config needs Pool and Owns", ErrInvalid)
+	}
+	defaults := defaultOptions()
+	c.Defaults = c.Defaults.withDefaults(&defaults)
+	orDefault(&c.MTU, 1500)
+	orDefault(&c.Shards, 1)
+	orDefault(&c.FirstPort, 32768)
+	orDefault(&c.LastPort, 60999)
+	orDefault(&c.InitialWindow, 10)
+	orDefault(&c.DelayedAck, 40*time.Millisecond)
+	orDefault(&c.TimeWait, time.Minute)
+	orDefault(&c.FinWait2, time.Minute)
+	l := &c.Limits
+	orDefault(&l.Connections, 1_200_000)
+	orDefault(&l.Listeners, 65_536)
+	orDefault(&l.SynQueue, 4096)
+	orDefault(&l.AcceptQueue, 4096)
+	orDefault(&l.TimeWait, 262_144)
+	orDefault(&l.OutOfOrder, 1024)
+	orDefault(&l.SentSegments, 16_384)
+	orDefault(&l.ReceiveMemory, math.MaxInt64)
+	orDefault(&l.ResetsPerSec, 10_000)
+	orDefault(&l.ChallengeAcks, 10)
+	orDefault(&l.DroppedReplies, 1024)
+	switch {
+	case c.MTU < minMTU || c.MTU > maxMTU:
+		return fmt.Errorf("%w: MTU %d is outside %d to %d", ErrInvalid, c.MTU, minMTU, maxMTU)
+	case c.FirstPort > c.LastPort:
+		return fmt.Errorf("%w: ephemeral ports %d to %d", ErrInvalid, c.FirstPort, c.LastPort)
+	case c.Shard < 0 || c.Shard >= c.Shards:
+		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
+	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
+		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-58)", ErrInvalid, c.DelayedAck)
+	}
+	return c.Defaults.Validate()
+}
+
+const (
+	minMTU = 296    // an IPv4 link below this can't carry a useful segment; Linux's min_pmtu is 552
+	maxMTU = 65_535 // what an IP length field holds
+)

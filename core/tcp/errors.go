@@ -1,0 +1,27 @@
+package tcp
+
+import "errors"
+
+// Errors of user calls, and reasons why connections ended. Test them with errors.Is.
+// The POSIX name behind each is what a kernel socket would give.
+var (
+	ErrNotFound       = errors.New("no such connection")             // EBADF
+	ErrNotConnected   = errors.New("connection is not established")  // ENOTCONN
+	ErrClosed         = errors.New("connection is closed")           // EPIPE on send
+	ErrWouldBlock     = errors.New("operation would block")          // EAGAIN
+	ErrRefused        = errors.New("connection refused")             // ECONNREFUSED
+	ErrReset          = errors.New("connection reset by peer")       // ECONNRESET
+	ErrAborted        = errors.New("connection aborted locally")     // ECONNABORTED
+	ErrTimeout        = errors.New("connection timed out")           // ETIMEDOUT
+	ErrAddrInUse      = errors.New("address already in use")         // EADDRINUSE
+	ErrNoPorts        = errors.New("no ephemeral port is free")      // EADDRNOTAVAIL
+	ErrAddrNotOwned   = errors.New("address is not owned by stack")  // EADDRNOTAVAIL
+	ErrNetUnreachable = errors.New("network is unreachable")         // ENETUNREACH
+	ErrHostUnreach    = errors.New("no route to host")               // EHOSTUNREACH
+	ErrNoProtocol     = errors.New("protocol not available")         // ENOPROTOOPT
+	ErrTooMany        = errors.New("too many connections")           // ENFILE
+	ErrNoBuffers      = errors.New("no buffer space available")      // ENOBUFS
+	ErrInvalid        = errors.New("invalid argument")               // EINVAL
+	ErrMessageSize    = errors.New("path MTU is too small for TCP")  // EMSGSIZE
+	ErrShutdown       = errors.New("sending side is already closed") // EPIPE
+)

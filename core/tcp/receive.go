@@ -1,0 +1,195 @@
+package tcp
+
+import (
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+	"github.com/MUCZ/Starfish/core/zbuf"
+)
+
+// segmentText is the seventh step: the segment's data. It reports whether processing goes on.
+func (s *Stack) segmentText(c *conn, now Time, seg *segment) bool {
+	if seg.payload.len() == 0 {
+		return true
+	}
+	if !receivesData.has(c.state) {
+		return true // "This should not occur since a FIN has been received": ignored
+	}
+	if c.released && c.rcv.nxt.Less(seg.Seq.Add(seqnum.Size(seg.payload.len()))) {
+		// RFC 9293 §3.6.1 and RFC 2525 §2.17: data that nobody can receive any more is answered by RST.
+		s.stats.AbortsOnData++
+		s.resetConn(c, now, ErrAborted)
+		return false
+	}
+	s.trim(c, seg)
+	if seg.payload.len() == 0 {
+		return true
+	}
+	c.rcv.mss = max(c.rcv.mss, uint16(min(seg.size, maxUnscaled)))
+	if seg.Seq != c.rcv.nxt {
+		s.outOfOrder(c, seg)
+		return true
+	}
+	s.inOrder(c, now, seg)
+	return true
+}
+
+// trim cuts a segment to the receive window: "segments may be trimmed to fit" (RFC 9293 §3.10.7.4).
+func (s *Stack) trim(c *conn, seg *segment) {
+	if seg.Seq.Less(c.rcv.nxt) {
+		old := min(int(seg.Seq.Size(c.rcv.nxt)), seg.payload.len())
+		s.noteDuplicate(c, seg)
+		seg.payload.trimFront(old)
+		seg.Seq = seg.Seq.Add(seqnum.Size(old))
+		c.ackNow = true
+		s.wantTransmit(c)
+	}
+	if room := int(seg.Seq.Size(c.rcv.adv)); seg.payload.len() > room {
+		seg.payload.truncate(room)
+		seg.Flags &^= wire.FIN
+		c.ackNow = true
+		s.wantTransmit(c)
+	}
+}
+
+// inOrder takes data at RCV.NXT.
+func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
+	n := seg.payload.len()
+	hadGap := c.ooo != nil
+	before := c.rcv.nxt
+	s.keep(c, &seg.payload)
+	c.rcv.nxt = c.rcv.nxt.Add(seqnum.Size(n))
+	if hadGap {
+		s.pullReassembly(c)
+	}
+	// Out-of-order data that is now in order must not be lost from a FIN that came with it: checkFin compares with
+	// RCV.NXT, and a FIN behind the pulled data comes again.
+	gained := int(before.Size(c.rcv.nxt))
+	c.stat.bytesReceived += uint64(gained)
+	s.stats.InOctets += uint64(gained)
+	s.discardUnwanted(c)
+	if !c.recvShut {
+		s.post(c, EventReadable)
+	}
+	// RFC 5681 §4.2: "a receiver … SHOULD send an immediate ACK when the incoming segment fills in all or part of a gap".
+	s.scheduleAck(c, now, seg, hadGap)
+}
+
+// keep puts a payload at the end of the receive queue.
+func (s *Stack) keep(c *conn, p *payload) {
+	before := c.recvq.Len()
+	if p.head.Len() > 0 {
+		pushCompact(s.cfg.Pool, &c.recvq, p.head)
+	}
+	if p.body.Len() > 0 {
+		pushCompact(s.cfg.Pool, &c.recvq, p.body)
+	}
+	c.rcv.unconsumed += c.recvq.Len() - before
+}
+
+func (s *Stack) pullReassembly(c *conn) {
+	before := c.recvq.Len()
+	c.rcv.nxt = c.ooo.pull(c.rcv.nxt, &c.recvq)
+	c.rcv.unconsumed += c.recvq.Len() - before
+	if len(c.ooo.ranges) == 0 {
+		s.dropReassembly(c)
+	}
+}
+
+// discardUnwanted drops what came after the user shut the receiving side.
+func (s *Stack) discardUnwanted(c *conn) {
+	if c.recvShut {
+		c.rcv.unconsumed -= c.recvq.Len()
+		c.recvq.Clear()
+	}
+}
+
+// outOfOrder keeps data ahead of RCV.NXT and asks for what is missing. RFC 5681 §4.2: "A TCP receiver SHOULD send an
+// immediate duplicate ACK when an out-of-order segment arrives".
+func (s *Stack) outOfOrder(c *conn, seg *segment) {
+	c.stat.reordered += uint32(seg.count)
+	s.stats.OFOQueue += uint64(seg.count)
+	seq := seg.Seq
+	// A FIN ahead of a gap is not kept: the peer sends it again, as it is not acknowledged.
+	if !s.memoryLeft() {
+		s.stats.drop(DropNoMemory)
+		s.dupAck(c)
+		return
+	}
+	if c.ooo == nil {
+		c.ooo = s.takeReassembly()
+	}
+	fresh, room := false, true
+	for _, part := range [...]zbuf.Slice{seg.payload.head, seg.payload.body} {
+		if part.Len() > 0 {
+			f, r := c.ooo.insert(seq, zbuf.Compact(s.cfg.Pool, part.Retain()), s.cfg.Limits.OutOfOrder)
+			fresh, room = fresh || f, room && r
+			seq = seq.Add(seqnum.Size(part.Len()))
+		}
+	}
+	if !room {
+		s.stats.drop(DropReassemblyFull)
+	}
+	if !fresh && room {
+		s.noteDuplicate(c, seg)
+	}
+	c.ooo.report(seg.Seq)
+	s.dupAck(c)
+}
+
+// noteDuplicate remembers a duplicate for D-SACK (RFC 2883 §4): the next ACK reports its sequence numbers first.
+func (s *Stack) noteDuplicate(c *conn, seg *segment) {
+	n := seqnum.Size(seg.payload.len())
+	if n == 0 {
+		return
+	}
+	c.stat.duplicates += uint32(seg.count)
+	if !c.sackOn {
+		return
+	}
+	end := seg.Seq.Add(n)
+	if seg.Seq.Less(c.rcv.nxt) {
+		end = seqnum.Min(end, c.rcv.nxt)
+	}
+	c.rcv.dsack = wire.SACKBlock{Start: seg.Seq, End: end}
+}
+
+// scheduleAck decides when data that came in order is acknowledged. RFC 9293 §3.8.6.3: "an ACK SHOULD be generated for
+// at least every second full-sized segment" (SHLD-19) within 500 ms (MUST-58). A super-segment is acknowledged once, as
+// Linux does for what GRO joined.
+func (s *Stack) scheduleAck(c *conn, now Time, seg *segment, gapFilled bool) {
+	pending := int(c.rcv.ackedUpTo.Size(c.rcv.nxt))
+	switch {
+	case gapFilled, c.opt.QuickAck, seg.Flags.Has(wire.FIN), pending >= 2*int(c.rcv.mss):
+		c.ackNow = true
+	case c.rcv.quickAcks > 0:
+		c.rcv.quickAcks--
+		c.ackNow = true
+	}
+	if c.ackNow {
+		s.wantTransmit(c)
+		return
+	}
+	if !c.timers.on(timerDelayedAck) {
+		s.stats.DelayedAcks++
+		s.arm(c, timerDelayedAck, now.Add(s.cfg.DelayedAck))
+	}
+}
+
+// dupAck acknowledges at once what is in order so far.
+func (s *Stack) dupAck(c *conn) {
+	c.ackNow = true
+	s.stats.DupAcksSent++
+	s.wantTransmit(c)
+}
+
+// challengeAck is RFC 5961's answer to what might be an attack, at the connection's own bounded rate (§7): a limit that
+// connections share would tell an attacker about others (CVE-2016-5696).
+func (s *Stack) challengeAck(c *conn, now Time) {
+	if !c.challenge.take(now, perSecond(s.cfg.Limits.ChallengeAcks)) {
+		return
+	}
+	c.stat.challengeAcks++
+	s.stats.ChallengeAcks++
+	c.ackNow = true
+	s.wantTransmit(c)
+}

@@ -1,0 +1,83 @@
+package tcp
+
+import (
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// reply is a segment without data that no connection stands behind: an RST, or an ACK from TIME-WAIT.
+type reply struct {
+	tuple        tuple
+	seq, ack     seqnum.Value
+	flags        wire.Flags
+	window       uint16
+	tsOn         bool
+	tsVal, tsEcr uint32
+	ttl          uint8
+	trafficClass uint8
+}
+
+// replyQueue is a bounded first-in, first-out queue.
+type replyQueue struct {
+	list []reply
+	head int
+}
+
+// push queues r, or drops and counts it at the limit: the peer will ask again.
+func (q *replyQueue) push(stats *Stats, limit int, r reply) {
+	if len(q.list)-q.head >= limit {
+		stats.drop(DropReplyQueueFull)
+		return
+	}
+	if q.head > 0 && q.head >= len(q.list)/2 && len(q.list) == cap(q.list) {
+		n := copy(q.list, q.list[q.head:])
+		q.list, q.head = q.list[:n], 0
+	}
+	q.list = append(q.list, r)
+}
+
+func (q *replyQueue) pop() (reply, bool) {
+	if q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+		return reply{}, false
+	}
+	r := q.list[q.head]
+	q.head++
+	return r, true
+}
+
+// pollReply builds what is owed to strangers, handshakes and TIME-WAIT.
+func (s *Stack) pollReply(now Time, t *Transmit) bool {
+	if r, ok := s.replies.pop(); ok {
+		seg := wire.Segment{
+			SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
+			Seq: r.seq, Ack: r.ack, Flags: r.flags, Window: r.window,
+		}
+		if r.tsOn {
+			seg.Options = wire.Options{Set: wire.OptTimestamps, TSVal: r.tsVal, TSEcr: r.tsEcr}
+		}
+		s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass)
+		return true
+	}
+	return s.pollSynAck(now, t)
+}
+
+// resetFor answers a segment that matches nothing by RST (RFC 9293 §3.10.7.1), at a bounded rate.
+func (s *Stack) resetFor(now Time, seg *segment) {
+	if seg.Flags.Has(wire.RST) {
+		return
+	}
+	if !s.strangers.take(now, perSecond(s.cfg.Limits.ResetsPerSec)) {
+		s.stats.drop(DropResetRateLimit)
+		return
+	}
+	r := reply{tuple: seg.tuple(), flags: wire.RST, ttl: s.cfg.Defaults.TTL}
+	if seg.Flags.Has(wire.ACK) {
+		r.seq = seg.Ack // "<SEQ=SEG.ACK><CTL=RST>"
+	} else {
+		r.ack = seg.Seq.Add(seg.length()) // "<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>"
+		r.flags |= wire.ACK
+	}
+	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, r)
+	s.stats.OutRsts++
+}

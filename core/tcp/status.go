@@ -1,0 +1,69 @@
+package tcp
+
+import "time"
+
+// Status is what a connection looks like from outside: what ss shows. Sizes are bytes.
+type Status struct {
+	ID            ConnID
+	State         State
+	Local, Remote Endpoint
+	Listener      ListenerID // who accepted it, if anyone
+	Err           error      // why it ended; nil while it lives and after a normal close
+	Opened        Time       // when the SYN was sent or received
+	LastReceived  Time
+	LastSent      Time
+
+	SendQueue   int // accepted from the user and not acknowledged
+	NotSent     int // of these, never transmitted
+	RecvQueue   int // in order and not consumed by the user
+	OutOfOrder  int
+	UrgentBytes int // to be received up to the urgent pointer
+	SendBuffer  int
+	RecvBuffer  int
+	SendWindow  int // as the peer advertises it, scaled
+	RecvWindow  int // as we advertise it, scaled
+	SendWScale  int
+	RecvWScale  int
+	MSS         int // payload of a full segment, options taken off
+	PathMTU     int
+	Timestamps  bool
+	SACK        bool
+	WindowScale bool
+
+	Congestion       CongestionControl
+	CongestionState  string // open, recovery, loss
+	CongestionWindow int
+	SlowStartThresh  int
+	InFlight         int
+	RTT, RTTVar      time.Duration
+	MinRTT           time.Duration
+	RTO              time.Duration
+	Backoff          int
+	DeliveryRate     uint64 // bytes per second
+	PacingRate       uint64 // bytes per second; 0 when not paced
+
+	BytesSent        uint64 // payload, retransmissions included
+	BytesAcked       uint64
+	BytesReceived    uint64 // in order
+	SegmentsSent     uint64 // as on the wire: a super-segment counts for each of its segments
+	SegmentsReceived uint64
+	Retransmitted    uint64 // segments
+	BytesRetrans     uint64
+	Timeouts         uint64
+	FastRecoveries   uint64
+	Duplicates       uint64 // segments received with nothing new
+	Reordered        uint64 // segments received out of order
+	ZeroWindowProbes uint64
+	ChallengeAcks    uint64
+}
+
+// ListenerStatus is what a listener looks like from outside.
+type ListenerStatus struct {
+	ID          ListenerID
+	Local       Endpoint
+	Backlog     int
+	AcceptQueue int
+	SynQueue    int
+	Accepted    uint64
+	Overflows   uint64 // handshakes dropped because the accept queue was full
+}

@@ -1,0 +1,329 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// synRecord is a passive handshake in progress: SYN-RECEIVED in a fraction of a connection's memory.
+type synRecord struct {
+	tuple    tuple
+	listener *listener // closed once it is gone
+	iss, irs seqnum.Value
+	options  wire.Options // the peer's, of which TSVal is kept up to date as TS.Recent
+	window   uint16       // the peer's, of its SYN
+	sentAt   Time
+	retryAt  Time
+	retries  uint8 // SYN-ACKs sent again by timeout
+	queued   bool  // in synTable.send
+	gone     bool  // out of the table; lists that still hold it drop it
+	level    uint8
+}
+
+// synTable holds the handshakes in progress. Records of one retry level wait equally long, so that a queue for each
+// level keeps them in the order of their deadlines.
+type synTable struct {
+	byTuple map[tuple]*synRecord
+	waiting [maxSynLevel + 1]synFIFO
+	send    synFIFO // a SYN-ACK is owed
+}
+
+// maxSynLevel bounds the retry levels: a timeout never grows beyond 2^7 times the first.
+const maxSynLevel = 7
+
+// synFIFO is a first-in, first-out queue of records. A record is not taken out of the middle: it goes when its turn comes.
+type synFIFO struct {
+	list []*synRecord
+	head int
+}
+
+func (q *synFIFO) push(r *synRecord) {
+	if q.head > 0 && q.head >= len(q.list)/2 && len(q.list) == cap(q.list) {
+		n := copy(q.list, q.list[q.head:])
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
+	}
+	q.list = append(q.list, r)
+}
+
+func (q *synFIFO) front() *synRecord {
+	if q.head == len(q.list) {
+		return nil
+	}
+	return q.list[q.head]
+}
+
+func (q *synFIFO) pop() *synRecord {
+	r := q.front()
+	if r != nil {
+		q.list[q.head] = nil
+		q.head++
+		if q.head == len(q.list) {
+			q.list, q.head = q.list[:0], 0
+		}
+	}
+	return r
+}
+
+func (t *synTable) init()                    { t.byTuple = make(map[tuple]*synRecord) }
+func (t *synTable) get(key tuple) *synRecord { return t.byTuple[key] }
+
+func (t *synTable) remove(r *synRecord) {
+	if r.gone {
+		return
+	}
+	r.gone = true
+	r.listener.synCount--
+	delete(t.byTuple, r.tuple)
+}
+
+// forget drops the handshakes of a listener that closes. The peer's next segment is answered by RST.
+func (t *synTable) forget(l *listener) {
+	if l.synCount == 0 {
+		return
+	}
+	for _, r := range t.byTuple {
+		if r.listener == l {
+			t.remove(r)
+		}
+	}
+}
+
+// deadline returns when expireSyns has something to do.
+func (t *synTable) deadline() Time {
+	next := Never
+	for level := range t.waiting {
+		if r := t.waiting[level].live(uint8(level)); r != nil {
+			next = min(next, r.retryAt)
+		}
+	}
+	return next
+}
+
+// live drops records from the front that are gone or moved on to another level, and returns the first that is not.
+func (q *synFIFO) live(level uint8) *synRecord {
+	for r := q.front(); r != nil; r = q.front() {
+		if !r.gone && r.level == level && r.retryAt != 0 {
+			return r
+		}
+		q.pop()
+	}
+	return nil
+}
+
+// await starts a record's timer for its SYN-ACK.
+func (s *Stack) await(r *synRecord, now Time) {
+	r.level = min(r.retries, maxSynLevel)
+	r.retryAt = now.Add(min(s.cfg.Defaults.InitialRTO<<r.level, maxRTO))
+	s.syns.waiting[r.level].push(r)
+}
+
+// oweSynAck queues a record's SYN-ACK.
+func (s *Stack) oweSynAck(r *synRecord) {
+	if !r.queued {
+		r.queued = true
+		s.syns.send.push(r)
+	}
+}
+
+// expireSyns sends SYN-ACKs again whose time is up, or gives up.
+func (s *Stack) expireSyns(now Time) {
+	for level := range s.syns.waiting {
+		for {
+			r := s.syns.waiting[level].live(uint8(level))
+			if r == nil || r.retryAt > now {
+				break
+			}
+			s.syns.waiting[level].pop()
+			if int(r.retries) >= r.listener.opt.synAckRetries() {
+				s.syns.remove(r)
+				s.stats.AttemptFails++
+				continue
+			}
+			r.retries++
+			s.stats.SynRetransmits++
+			s.await(r, now)
+			s.oweSynAck(r)
+		}
+	}
+}
+
+// synAckRetries is one less than a SYN's: the active side gives up last, as in Linux (tcp_synack_retries 5).
+func (o *Options) synAckRetries() int { return max(o.SynRetries-1, 1) }
+
+// pollSynAck builds a SYN-ACK that is owed.
+func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
+	for r := s.syns.send.pop(); r != nil; r = s.syns.send.pop() {
+		r.queued = false
+		if r.gone {
+			continue
+		}
+		if r.sentAt == 0 {
+			r.sentAt = now
+		}
+		opt := &r.listener.opt
+		seg := wire.Segment{
+			SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
+			Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
+			Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
+			Options: s.synOptions(opt, r.tuple.local.Is4(), s.cfg.MTU),
+		}
+		// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
+		seg.Options.Set &= r.options.Set | wire.OptMSS
+		if seg.Options.Set.Has(wire.OptTimestamps) {
+			seg.Options.TSVal = uint32(now/Time(time.Millisecond)) + s.isn.tsOffset(r.tuple.local, r.tuple.remote)
+			seg.Options.TSEcr = r.options.TSVal
+		}
+		s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass)
+		return true
+	}
+	return false
+}
+
+// synOptions are the options of our SYN, all that the user has not switched off.
+func (s *Stack) synOptions(opt *Options, v4 bool, mtu int) wire.Options {
+	mss := mtu - fixedHeaders(!v4)
+	if opt.MaxSegment > 0 {
+		mss = min(mss, opt.MaxSegment)
+	}
+	o := wire.Options{Set: wire.OptMSS, MSS: uint16(mss), WindowScale: windowScaleFor(opt.RecvBuffer)}
+	if !opt.NoSACK {
+		o.Set |= wire.OptSACKPermitted
+	}
+	if !opt.NoTimestamps {
+		o.Set |= wire.OptTimestamps
+	}
+	if !opt.NoWindowScale {
+		o.Set |= wire.OptWindowScale
+	}
+	return o
+}
+
+// arrivesListen is RFC 9293 §3.10.7.2.
+func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
+	switch {
+	case seg.Flags.Has(wire.RST): // "First, check for a RST: An incoming RST segment should be ignored."
+		return
+	case seg.Flags.Has(wire.ACK): // "Second, check for an ACK: … <SEQ=SEG.ACK><CTL=RST>"
+		s.resetFor(now, seg)
+		return
+	case !seg.Flags.Has(wire.SYN): // "Fourth, other data or control … drop the segment"
+		return
+	}
+	// "Third, check for a SYN". A FIN beside it is nonsense that scanners send; Linux drops it too.
+	if seg.Flags.Has(wire.FIN) {
+		return
+	}
+	if l.accept.len() >= l.backlog {
+		l.overflows++
+		s.stats.ListenOverflows++
+		s.stats.drop(DropAcceptQueueFull)
+		return
+	}
+	if l.synCount >= s.cfg.Limits.SynQueue {
+		s.stats.drop(DropSynQueueFull)
+		return
+	}
+	t := seg.tuple()
+	r := &synRecord{
+		tuple: t, listener: l, irs: seg.Seq, options: seg.Options, window: seg.Window,
+		iss: s.initialSequence(now, t, &l.opt),
+	}
+	// "Any other control or text-bearing segment … should be queued for processing later": data in a SYN is left to
+	// the peer to send again, as the window check of SYN-RECEIVED would have it anyway.
+	s.syns.byTuple[t] = r
+	l.synCount++
+	s.await(r, now)
+	s.oweSynAck(r)
+}
+
+// arrivesSynReceived is RFC 9293 §3.10.7.4 for a passive open in SYN-RECEIVED.
+func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
+	if seg.Flags.Has(wire.SYN) && !seg.Flags.Has(wire.ACK) && seg.Seq == r.irs {
+		s.oweSynAck(r) // the peer's SYN again: our answer was lost
+		return
+	}
+	rcvNxt := r.irs.Add(1)
+	window := seqnum.Size(min(r.listener.opt.RecvBuffer, maxUnscaled))
+	// "First, check sequence number".
+	if !acceptable(rcvNxt, window, seg) {
+		if !seg.Flags.Has(wire.RST) {
+			s.ackFromSynReceived(r, now)
+		}
+		s.stats.drop(DropOutsideWindow)
+		return
+	}
+	switch {
+	case seg.Flags.Has(wire.RST):
+		// "Second, check the RST bit": RFC 5961 §3.2 wants the exact sequence number. "If this connection was initiated
+		// with a passive OPEN … then return this connection to LISTEN state".
+		if seg.Seq != rcvNxt {
+			s.stats.drop(DropBlindReset)
+			s.ackFromSynReceived(r, now)
+			return
+		}
+		s.syns.remove(r)
+		s.stats.AttemptFails++
+	case seg.Flags.Has(wire.SYN):
+		// "Fourth, check the SYN bit: … return this connection to the LISTEN state and return". RFC 5961 §4 rather
+		// asks for a challenge, which protects this handshake from a blind SYN.
+		s.stats.drop(DropSynInWindow)
+		s.ackFromSynReceived(r, now)
+	case !seg.Flags.Has(wire.ACK):
+		s.stats.drop(DropNoAck)
+	case seg.Ack != r.iss.Add(1):
+		// "Fifth, check the ACK field: … if the segment acknowledgment is not acceptable, form a reset segment".
+		s.resetFor(now, seg)
+	default:
+		s.promote(r, now, seg)
+	}
+}
+
+// ackFromSynReceived answers a segment that is not acceptable, with what SYN-RECEIVED would acknowledge.
+func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
+	if !s.strangers.take(now, perSecond(s.cfg.Limits.ResetsPerSec)) {
+		s.stats.drop(DropResetRateLimit)
+		return
+	}
+	opt := &r.listener.opt
+	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
+		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
+		window: uint16(min(opt.RecvBuffer, maxUnscaled)), ttl: opt.TTL, trafficClass: opt.TrafficClass,
+	})
+}
+
+// promote turns a handshake into a connection when its ACK has come, and goes on with what else that segment holds.
+func (s *Stack) promote(r *synRecord, now Time, seg *segment) {
+	l := r.listener
+	if l.accept.len() >= l.backlog {
+		// The ACK is ignored as if it had been lost: the SYN-ACK is sent again, and the peer tries again. Linux does
+		// the same unless tcp_abort_on_overflow is set.
+		l.overflows++
+		s.stats.ListenOverflows++
+		s.stats.drop(DropAcceptQueueFull)
+		return
+	}
+	c := s.newConn(now, r.tuple, &l.opt)
+	if c == nil {
+		return
+	}
+	s.syns.remove(r)
+	c.listener = l
+	c.waiting = true
+	c.synRetries = r.retries
+	c.setISS(r.iss)
+	c.setIRS(r.irs)
+	c.negotiate(now, &r.options)
+	c.snd.una, c.snd.nxt, c.snd.limitedUntil = r.iss.Add(1), r.iss.Add(1), r.iss.Add(1)
+	if r.retries == 0 && r.sentAt != 0 {
+		c.rtt.sample(now, now.Sub(r.sentAt), 1)
+	}
+	s.establish(c, now, &seg.Segment)
+	s.stats.PassiveOpens++
+	l.accepted++
+	l.accept.push(c)
+	s.announce(l)
+	s.arrives(c, now, seg)
+}

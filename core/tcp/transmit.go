@@ -1,0 +1,468 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// build is the one segment builder. It is tried speculatively: what it says is the only truth about whether c has
+// something to send now.
+func (s *Stack) build(c *conn, now Time, t *Transmit) bool {
+	t.reset()
+	switch {
+	case c.synNow:
+		return s.buildSyn(c, now, t)
+	case c.state == StateSynSent:
+		return false
+	case c.state != StateSynReceived && s.buildData(c, now, t):
+		return true
+	case c.probeNow:
+		return s.buildProbe(c, now, t)
+	case c.ackNow:
+		seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK)
+		s.send(c, now, t, &seg)
+		return true
+	}
+	return false
+}
+
+func (t *Transmit) reset() {
+	t.Payload, t.PayloadLen, t.SegmentSize, t.CWR = t.views[:0], 0, 0, false
+}
+
+// buildSyn builds our SYN, or the SYN,ACK of a simultaneous open.
+func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
+	c.synNow = false
+	seg := wire.Segment{
+		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: c.snd.iss, Flags: wire.SYN,
+		Window:  uint16(min(c.opt.RecvBuffer, maxUnscaled)),
+		Options: s.synOptions(&c.opt, !c.v6(), int(c.pathMTU)),
+	}
+	seg.Options.TSVal = c.tsNow(now)
+	if c.state == StateSynReceived {
+		seg.Flags |= wire.ACK
+		seg.Ack = c.rcv.nxt
+		if !c.timestampsOn {
+			seg.Options.Set &^= wire.OptTimestamps
+		}
+		if !c.sackOn {
+			seg.Options.Set &^= wire.OptSACKPermitted
+		}
+		if !c.windowScaleOn {
+			seg.Options.Set &^= wire.OptWindowScale
+		}
+		seg.Options.TSEcr = c.rcv.tsRecent
+		s.acknowledged(c)
+	}
+	if !c.timers.on(timerRetransmit) {
+		s.arm(c, timerRetransmit, now.Add(c.rto()))
+	}
+	s.count(c, 0, 1)
+	s.finish(t, &c.tuple, &seg, c.opt.TTL, c.opt.TrafficClass)
+	return true
+}
+
+// buildData builds a retransmission or new data, whatever is due first.
+func (s *Stack) buildData(c *conn, now Time, t *Transmit) bool {
+	lost := c.sent.nextLost()
+	if lost < 0 && !c.hasUnsent() {
+		return false
+	}
+	if c.snd.pacedUntil > now {
+		s.arm(c, timerPacing, c.snd.pacedUntil)
+		return false
+	}
+	if lost >= 0 {
+		return s.buildRetransmission(c, lost, now, t)
+	}
+	return s.buildNew(c, now, t)
+}
+
+// segmentSize is the payload of a full segment now: what SACK blocks take is off (RFC 9293 §3.7.1, MUST-16).
+func (c *conn) segmentSize() int { return c.mss - c.sackLen(c.mss) }
+
+// sackLen is what SACK blocks add to a segment's header; a segment too small to be halved by them goes without.
+func (c *conn) sackLen(mss int) int {
+	var o wire.Options
+	c.putSACK(&o)
+	if n := o.WireLen(); n <= mss/2 {
+		return n
+	}
+	return 0
+}
+
+// burst is the most payload of one super-segment, in whole segments.
+func (s *Stack) burst(c *conn, mss int) int {
+	offload := s.cfg.SegmentationOffload4
+	if c.v6() {
+		offload = s.cfg.SegmentationOffload6
+	}
+	if !offload {
+		return mss
+	}
+	most := maxPacket - MaxHeaderLen
+	return max(most-most%mss, mss)
+}
+
+// maxPacket is the most that an IP length field can say.
+const maxPacket = 65_535
+
+// buildRetransmission sends lost record i again (RFC 6675 §5 NextSeg rule 1).
+func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool {
+	mss := c.segmentSize()
+	r := c.sent.at(i)
+	room := c.cc.cwnd() - c.pipe()
+	if c.recovery.force {
+		room = max(room, mss)
+	}
+	limit := min(s.burst(c, mss), max(room-room%mss, 0))
+	if limit == 0 && c.pipe() > 0 {
+		return false
+	}
+	limit = max(limit, mss)
+	if edge := c.snd.una.Add(c.snd.wnd); edge.LessEq(r.start) && r.start != c.snd.una {
+		return false // the peer took its window back: only the first segment probes it (RFC 9293 §3.8.6, SHLD-17)
+	}
+	fin := c.finSent && r.end == c.snd.nxt
+	n := int(r.size())
+	if n > limit {
+		n, fin = limit, false
+	} else if fin {
+		n--
+	}
+	n = s.attach(c, t, r.start, n, mss, &fin)
+	end := r.start.Add(seqnum.Size(n))
+	if fin {
+		end = end.Add(1)
+	}
+	if end != r.end {
+		c.sent.split(&s.records, i, end)
+	}
+	seg := s.dataSegment(c, now, c.sent.at(i).start, fin, t)
+	c.sent.resent(i, now, c.rate.onSent(now, c.pipe()))
+	c.recovery.force = false
+	c.stat.bytesRetrans += uint64(n)
+	segments := wireSegments(n, mss)
+	c.stat.retransmitted += segments
+	s.stats.RetransSegs += segments
+	s.afterData(c, now, n)
+	s.send(c, now, t, &seg)
+	return true
+}
+
+// attach puts n bytes of the send queue from seq on into t, fewer when they lie in too many pieces, and returns how many.
+func (s *Stack) attach(c *conn, t *Transmit, seq seqnum.Value, n, mss int, fin *bool) int {
+	if n == 0 {
+		return 0
+	}
+	t.Payload = c.sendq.Views(t.views[:0], c.position(seq), n)
+	if len(t.Payload) > maxPieces {
+		t.Payload = t.Payload[:maxPieces]
+		n = 0
+		for _, v := range t.Payload {
+			n += v.Len()
+		}
+		if n > mss {
+			n -= n % mss
+		}
+		t.Payload = c.sendq.Views(t.views[:0], c.position(seq), n)
+		*fin = false
+	}
+	t.PayloadLen = n
+	if n > mss {
+		t.SegmentSize = mss
+	}
+	return n
+}
+
+// buildNew sends data, or our FIN, for the first time.
+func (s *Stack) buildNew(c *conn, now Time, t *Transmit) bool {
+	if c.sent.len() >= s.cfg.Limits.SentSegments {
+		return false // ACKs will make room
+	}
+	mss := c.segmentSize()
+	n, ok := s.sendable(c, now, mss)
+	if !ok {
+		s.awaitWindow(c, now)
+		return false
+	}
+	// RFC 9293 §3.10.4: the FIN goes with the last data, if the window has room for it.
+	fin := c.finPending() && n == c.unsent() && int(c.usable()) > n
+	if n == 0 && !fin {
+		s.awaitWindow(c, now)
+		return false
+	}
+	if !c.outstanding() {
+		s.leaveIdle(c, now)
+	}
+	n = s.attach(c, t, c.snd.nxt, n, mss, &fin)
+	seg := s.dataSegment(c, now, c.snd.nxt, fin, t)
+	if n > 0 && n == c.unsent() {
+		seg.Flags |= wire.PSH // RFC 9293 §3.9.1, SHLD-28: the last of what is queued
+	}
+	start := c.snd.nxt
+	c.snd.nxt = start.Add(seqnum.Size(n))
+	if fin {
+		c.snd.nxt = c.snd.nxt.Add(1)
+		c.finSent = true
+	}
+	if n%mss != 0 {
+		c.snd.small = c.snd.nxt
+	}
+	pipe := c.pipe() - int(start.Size(c.snd.nxt)) // not pushed yet, but beyond una already
+	c.sent.push(&s.records, record{start: start, end: c.snd.nxt, sentAt: now, stamp: c.rate.onSent(now, pipe)})
+	c.forcePartial = false
+	s.noteLimit(c)
+	s.afterData(c, now, n)
+	s.send(c, now, t, &seg)
+	return true
+}
+
+// usable is the part of the peer's window that is free: U of RFC 9293 §3.8.6.2.1.
+func (c *conn) usable() seqnum.Size {
+	edge := c.snd.una.Add(c.snd.wnd)
+	if edge.LessEq(c.snd.nxt) {
+		return 0
+	}
+	return c.snd.nxt.Size(edge)
+}
+
+// sendable returns how much new data may go in one super-segment now: what is queued, the peer's window, the congestion
+// window, silly window avoidance (RFC 9293 §3.8.6.2.1) and Nagle's algorithm (§3.7.4) allow. It reports false when nothing
+// may, not even a FIN.
+func (s *Stack) sendable(c *conn, now Time, mss int) (int, bool) {
+	queued := c.unsent()
+	n := min(queued, int(c.usable()), s.burst(c, mss))
+	if queued > 0 && n == 0 {
+		return 0, false
+	}
+	room := c.cc.cwnd() - c.pipe()
+	if want := max(min(n, mss), 1); room < want {
+		c.snd.limitedUntil = c.snd.nxt
+		return 0, false
+	}
+	if n > room {
+		n = room - room%mss
+	}
+	if tail := n % mss; tail != 0 && !c.mayBePartial(n, queued, mss) {
+		n -= tail
+		if n == 0 {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// mayBePartial reports whether the last of n bytes may be a segment that is not full.
+func (c *conn) mayBePartial(n, queued, mss int) bool {
+	if c.forcePartial || c.finPending() && n == queued {
+		return true
+	}
+	if n < queued {
+		// Only the window cuts here: condition (3), at least half of the largest window that the peer ever offered.
+		return !c.outstanding() && n < mss && n >= int(c.snd.maxWnd)/2
+	}
+	if c.opt.Cork {
+		return false
+	}
+	// Condition (2): all that is queued goes. Nagle's algorithm holds a partial segment back while another partial one is
+	// outstanding, in Minshall's variant as in Linux: full ones don't count, so that the tail of a large write does not wait
+	// for a delayed ACK.
+	return c.opt.NoDelay || !c.snd.una.Less(c.snd.small)
+}
+
+// awaitWindow keeps a connection alive that has data and may not send any, while nothing outstanding would bring an ACK.
+func (s *Stack) awaitWindow(c *conn, now Time) {
+	if c.outstanding() || !c.hasUnsent() || c.opt.Cork && c.snd.wnd > 0 {
+		return
+	}
+	if !c.timers.on(timerPersist) {
+		s.arm(c, timerPersist, now.Add(max(c.rto(), minPersist)))
+	}
+	s.watchProgress(c, now)
+}
+
+// watchProgress starts the user timeout.
+func (s *Stack) watchProgress(c *conn, now Time) {
+	if !c.timers.on(timerUser) {
+		c.snd.progressAt = now
+		s.arm(c, timerUser, now.Add(c.opt.UserTimeout))
+	}
+}
+
+// leaveIdle is called before data goes out while nothing is outstanding.
+func (s *Stack) leaveIdle(c *conn, now Time) {
+	if idle := now.Sub(c.snd.idleSince); idle > c.rto() {
+		c.cc.onIdle(now, c.rto()) // RFC 5681 §4.1
+	}
+	c.snd.progressAt = now
+}
+
+// noteLimit tells congestion control, when the ACK comes, whether the window was in use (RFC 7661 §4.1), and the
+// rate sampler whether it was not.
+func (s *Stack) noteLimit(c *conn) {
+	pipe, cwnd := c.pipe(), c.cc.cwnd()
+	inUse := pipe
+	if cwnd < c.cc.ssthresh() {
+		inUse *= 2 // slow start doubles each round trip: half of the window in use justifies it
+	}
+	if inUse+c.mss > cwnd {
+		c.snd.limitedUntil = c.snd.nxt
+	} else if c.unsent() == 0 {
+		c.rate.markAppLimited(pipe)
+	}
+}
+
+// afterData starts timers after data went out and takes the pacer's toll.
+func (s *Stack) afterData(c *conn, now Time, n int) {
+	c.snd.idleSince = now
+	if !c.timers.on(timerRetransmit) {
+		s.arm(c, timerRetransmit, now.Add(c.rto())) // RFC 6298 §5.1
+	}
+	c.disarm(timerPersist)
+	s.watchProgress(c, now)
+	c.stat.bytesSent += uint64(n)
+	s.stats.OutOctets += uint64(n)
+	if !c.opt.Pacing {
+		return
+	}
+	if rate := c.cc.pacingRate(c.rtt.srtt); rate > 0 {
+		gap := time.Duration(uint64(n) * uint64(time.Second) / rate)
+		// What the timer was late is made up for, up to a burst.
+		c.snd.pacedUntil = max(c.snd.pacedUntil, now.Add(-pacingCredit)).Add(gap)
+	}
+}
+
+// pacingCredit is how far a pacer may lag behind and catch up: about the precision of the shell's wake-ups.
+const pacingCredit = time.Millisecond
+
+// buildProbe builds a segment that carries nothing new and asks for an ACK: SEQ=SND.NXT-1, which the peer has received
+// (RFC 9293 §3.8.4). It serves keep-alive and, as in Linux, a closed window: a byte beyond the window, as §3.8.6.1 has it,
+// would have to be taken back if it is not accepted.
+func (s *Stack) buildProbe(c *conn, now Time, t *Transmit) bool {
+	c.probeNow = false
+	seg := s.segmentAt(c, now, c.snd.una.Sub(1), wire.ACK)
+	s.send(c, now, t, &seg)
+	return true
+}
+
+// dataSegment is the header of a segment with data or a FIN.
+func (s *Stack) dataSegment(c *conn, now Time, seq seqnum.Value, fin bool, t *Transmit) wire.Segment {
+	flags := wire.ACK
+	if fin {
+		flags |= wire.FIN
+	}
+	seg := s.segmentAt(c, now, seq, flags)
+	if t.PayloadLen > 0 && c.sackLen(c.mss) == 0 {
+		seg.Options.Set &^= wire.OptSACK
+		seg.Options.SACKBlocks = 0
+	}
+	return seg
+}
+
+// segmentAt is the header of any segment of a synchronized connection.
+func (s *Stack) segmentAt(c *conn, now Time, seq seqnum.Value, flags wire.Flags) wire.Segment {
+	seg := wire.Segment{
+		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: seq, Ack: c.rcv.nxt, Flags: flags,
+		Window: s.announceWindow(c),
+	}
+	if c.timestampsOn {
+		seg.Options.Set = wire.OptTimestamps
+		seg.Options.TSVal, seg.Options.TSEcr = c.tsNow(now), c.rcv.tsRecent
+	}
+	c.putSACK(&seg.Options)
+	return seg
+}
+
+// putSACK adds the SACK option when there is something to report: a duplicate first (RFC 2883 §4), then the runs.
+func (c *conn) putSACK(o *wire.Options) {
+	if !c.sackOn || c.ooo == nil && c.rcv.dsack == (wire.SACKBlock{}) {
+		return
+	}
+	n := 0
+	if c.rcv.dsack != (wire.SACKBlock{}) {
+		o.SACK[0] = c.rcv.dsack
+		n = 1
+	}
+	most := wire.MaxSACKBlocks
+	if c.timestampsOn {
+		most-- // RFC 2018 §3: with timestamps three blocks fit
+	}
+	if c.ooo != nil {
+		n += copy(o.SACK[n:most], c.ooo.blocks[:c.ooo.nblocks])
+	}
+	o.SACKBlocks = uint8(n)
+	o.Set |= wire.OptSACK
+}
+
+// send completes a segment of a synchronized connection and notes that it carried the ACK that was owed.
+func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment) {
+	if c.rcv.dsack != (wire.SACKBlock{}) && seg.Options.Set.Has(wire.OptSACK) {
+		c.rcv.dsack = wire.SACKBlock{}
+		s.stats.DSACKsSent++
+	}
+	s.acknowledged(c)
+	size := t.SegmentSize
+	if size == 0 {
+		size = max(t.PayloadLen, 1)
+	}
+	s.count(c, now, wireSegments(t.PayloadLen, size))
+	s.finish(t, &c.tuple, seg, c.opt.TTL, c.opt.TrafficClass)
+}
+
+// acknowledged notes that a segment with ACK=RCV.NXT leaves.
+func (s *Stack) acknowledged(c *conn) {
+	c.ackNow = false
+	c.rcv.lastAck, c.rcv.ackedUpTo = c.rcv.nxt, c.rcv.nxt
+	c.disarm(timerDelayedAck)
+}
+
+func (s *Stack) count(c *conn, now Time, segments uint64) {
+	c.stat.segmentsSent += segments
+	s.stats.OutSegs += segments
+	c.lastSent = now
+}
+
+// wireSegments is how many segments carry n bytes of payload; none still takes one.
+func wireSegments(n, size int) uint64 { return uint64(max((n+size-1)/size, 1)) }
+
+// finish writes the headers of a segment whose payload is in t.
+func (s *Stack) finish(t *Transmit, tu *tuple, seg *wire.Segment, ttl, trafficClass uint8) {
+	ip := wire.IP{
+		Src: tu.local, Dst: tu.remote, Protocol: wire.TCP, TTL: ttl, TrafficClass: trafficClass,
+		DontFragment: true, // path MTU discovery (RFC 1191 §3); the ID of an atomic packet is 0 (RFC 6864 §4.1)
+	}
+	tcpLen := wire.TCPHeaderLen + seg.Options.WireLen()
+	if !tu.local.Is4() {
+		ip.FlowLabel = FlowHash(tu.localEndpoint(), tu.remoteEndpoint()) & 0xfffff // RFC 6437 §3
+	}
+	start := wire.PutIP(t.header[:], &ip, tcpLen+t.PayloadLen)
+	wire.PutSegment(t.header[start:], seg)
+	t.Header = t.header[:start+tcpLen]
+	t.TransportStart = start
+	t.Src, t.Dst = tu.local, tu.remote
+	t.ChecksumPartial = s.cfg.ChecksumOffload
+	t.putChecksum()
+}
+
+// putChecksum fills the checksum field, with the pseudo-header's part alone if the link does the rest.
+func (t *Transmit) putChecksum() {
+	segment := t.Header[t.TransportStart:]
+	sum := wire.PseudoHeaderSum(t.Src, t.Dst, wire.TCP, len(segment)+t.PayloadLen)
+	field := segment[wire.TCPChecksumOffset:]
+	if t.ChecksumPartial {
+		putUint16(field, wire.Fold(sum))
+		return
+	}
+	var summer wire.Summer
+	summer.AddSum(sum)
+	summer.Add(segment)
+	for _, piece := range t.Payload {
+		summer.Add(piece.Bytes())
+	}
+	putUint16(field, ^wire.Fold(summer.Sum()))
+}
+
+func putUint16(b []byte, v uint16) { b[0], b[1] = byte(v>>8), byte(v) }
