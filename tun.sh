@@ -122,6 +122,13 @@ owner_of_device() {
 	fi
 }
 
+# begin: from here on, changes are made.
+begin() {
+	lock_state
+	STARTING=
+	trap on_exit EXIT
+}
+
 start_one() {
 	local n=$1
 	if has_state "$n" && device_exists "$n"; then
@@ -135,10 +142,10 @@ start_one() {
 		new_state "$n"
 	fi
 	# The state is on disk before the first change, so that a failure half-way is undone.
-	trap 'failed_start '"$n" EXIT
+	STARTING=$n
 	create_device "$n"
 	configure "$n"
-	trap - EXIT
+	STARTING=
 	say "tun$n: started, $(v4_address "$n")/24$(state_get "$n" v6 | sed 's/.*/ and &\/64/'), owner uid $(state_get "$n" owner)"
 }
 
@@ -210,11 +217,17 @@ set_rto_min() {
 	fi
 }
 
-# failed_start N: the trap of start_one; the error was printed by what failed.
-failed_start() {
+# on_exit: undoes a start that stopped half-way; what failed has printed why.
+on_exit() {
+	local code=$?
 	trap - EXIT
-	undo "$1"
-	die "tun$1 was not started; everything is as it was before"
+	if [ -n "$STARTING" ]; then
+		undo "$STARTING"
+		warn "tun$STARTING was not started; everything is as it was before"
+		code=1
+	fi
+	release_run_dir
+	exit "$code"
 }
 
 stop_one() {
@@ -341,10 +354,10 @@ forward_command() {
 	if [ "$verb" = forward ]; then
 		[ -n "$target" ] || usage_error "usage: tun.sh forward [N] PORT ADDR:PORT"
 		split_target "$target"
-		lock_state
+		begin
 		forward "$n" "$1" "$target"
 	else
-		lock_state
+		begin
 		unforward "$n" "$1"
 	fi
 }
@@ -410,16 +423,14 @@ main() {
 		require_tools
 		become_root
 		choose_run_dir
-		lock_state
+		begin
 		for_each "${verb}_one" "${ARGS[@]:1}"
-		release_run_dir
 		;;
 	forward | unforward)
 		require_tools
 		become_root
 		choose_run_dir
 		forward_command "${ARGS[@]}"
-		release_run_dir
 		;;
 	status | check)
 		choose_run_dir
