@@ -143,11 +143,16 @@ func TestDefaultIsValid(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Address[0].String(); got != "169.254.144.2/24" {
-		t.Errorf("default address %s", got)
-	}
-	if got := defaultAddress("tun7")[0].String(); got != "169.254.7.2/24" {
-		t.Errorf("default address of tun7 %s", got)
+	for device, want := range map[string][2]string{
+		"tun144": {"169.254.144.2/24", "fd73:6669:7368:144::2/64"},
+		"tun7":   {"169.254.7.2/24", "fd73:6669:7368:7::2/64"},
+		"tun0":   {"169.254.0.2/24", "fd73:6669:7368::2/64"},
+		"tun999": {"169.254.144.2/24", "fd73:6669:7368:144::2/64"},
+		"vpn":    {"169.254.144.2/24", "fd73:6669:7368:144::2/64"},
+	} {
+		if v4, v6 := DefaultAddresses(device); v4.String() != want[0] || v6.String() != want[1] {
+			t.Errorf("default addresses of %s: %v, %v", device, v4, v6)
+		}
 	}
 	if got := c.DataSocket(); got != "/run/starfish/starfishd.data.sock" {
 		t.Errorf("default data socket %s", got)

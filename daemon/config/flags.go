@@ -30,7 +30,8 @@ func Register(set *pflag.FlagSet) *Flags {
 	set.StringVar(&f.values.Socket, "socket", d.Socket, "control socket's `PATH`")
 	set.StringVar(&f.values.Tun, "tun", d.Tun, "TUN device's `NAME`; made if it doesn't exist")
 	set.StringArrayVar(&f.address, "address", nil,
-		"the stack's address and the prefix that it owns, as `CIDR`; once for each prefix (default "+defaultAddress(d.Tun)[0].String()+")")
+		"the stack's address and the prefix that it owns, as `CIDR`; once for each prefix "+
+			"(default 169.254.N.2/24 and fd73:6669:7368:N::2/64 for tunN, as tun.sh has it)")
 	set.StringVar(&f.values.Link, "link", d.Link, "`tun|memory`: a TUN device, or no device and no privilege, the stack talks to itself")
 	set.IntVar(&f.values.Queues, "queues", d.Queues, "queues of the device, each served by a shard of its own: `N`")
 	set.StringVar(&f.offload, "offload", d.Offload.String(), "checksum and segmentation offload of the device: `auto|on|off`")

@@ -24,11 +24,8 @@ const (
 	minBuffers    = 16 << 20
 )
 
-// Validate reports everything that is wrong, one problem a line, after completing what follows from other fields.
+// Validate reports everything that is wrong, one problem a line.
 func (c *Config) Validate() error {
-	if len(c.Address) == 0 {
-		c.Address = defaultAddress(c.Tun)
-	}
 	return errors.Join(c.validateSocket(), c.validateLink(), c.validateAddresses(), c.validateRest(), c.Limits.validate(),
 		c.TCP.validate())
 }
@@ -141,11 +138,14 @@ func congestionControl(name string) (tcp.CongestionControl, error) {
 	return tcp.ParseCongestionControl(name)
 }
 
-// defaultAddress is the network that tun.sh gives to tunN: 169.254.N.0/24, with the kernel's side at .1.
-func defaultAddress(device string) []netip.Prefix {
-	n, err := strconv.ParseUint(strings.TrimPrefix(device, "tun"), 10, 8)
+// DefaultAddresses are the networks that tun.sh gives to tunN, with the kernel's side at .1 and ::1: 169.254.N.0/24 and
+// fd73:6669:7368:N::/64, where N's decimal digits are written as they are. They stand in when no address is given.
+func DefaultAddresses(device string) (v4, v6 netip.Prefix) {
+	digits := strings.TrimPrefix(device, "tun")
+	n, err := strconv.ParseUint(digits, 10, 8)
 	if err != nil {
-		n = 144
+		n, digits = 144, "144"
 	}
-	return []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254, byte(n), 2}), 24)}
+	v4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254, byte(n), 2}), 24)
+	return v4, netip.MustParsePrefix("fd73:6669:7368:" + digits + "::2/64")
 }

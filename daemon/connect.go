@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
+)
+
+// admit begins every call that opens something: it returns the session, unless the daemon is stopping.
+func (d *Daemon) admit(ctx context.Context, op string) (*session, error) {
+	if d.stopping.Load() {
+		return nil, &failure{op: op, errno: unix.ESHUTDOWN, detail: "starfishd is stopping"}
+	}
+	return sessionOf(ctx)
+}
+
+// Connect implements the API.
+func (d *Daemon) Connect(ctx context.Context, request *starfishv1.ConnectRequest) (*starfishv1.ConnectResponse, error) {
+	s, err := d.admit(ctx, "connect")
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.connect(ctx, s, request)
+	if err != nil {
+		return nil, err
+	}
+	response := &starfishv1.ConnectResponse{Connection: c.proto()}
+	if request.GetAttach() {
+		if response.DataSocket, err = d.offer("connect", c, true); err != nil {
+			d.abort(c)
+			return nil, err
+		}
+		response.Connection.Transport = c.transport()
+	}
+	return response, nil
+}
+
+// connect opens a connection and gives it to the session.
+func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.ConnectRequest) (*connection, error) {
+	remote, local, err := connectEndpoints(request.GetRemote(), request.GetLocal())
+	if err != nil {
+		return nil, err
+	}
+	options, err := overlay("connect", d.defaults(), request.GetOptions())
+	if err != nil {
+		return nil, err
+	}
+	if request.Timeout != nil {
+		timeout := request.GetTimeout().AsDuration()
+		if err := request.GetTimeout().CheckValid(); err != nil || timeout <= 0 {
+			return nil, invalid("connect", "timeout %v is not above zero", timeout)
+		}
+		if options.ConnectTimeout == 0 || timeout < options.ConnectTimeout {
+			options.ConnectTimeout = max(timeout, time.Millisecond) // the engine's least
+		}
+	}
+	if err := d.registry.reserveConnection("connect", s); err != nil {
+		return nil, err
+	}
+	conn, err := d.network.DialTCP(ctx, local, remote, &options)
+	if err != nil {
+		d.registry.unreserveConnection(s)
+		f := failed("connect", remote.String(), err).with("remote", remote.String())
+		return nil, d.explainLocal(f, local.Addr())
+	}
+	return d.adopt("connect", newConnection(s, conn, options, 0))
+}
+
+// explainLocal says which addresses there are when the one that was asked for is none of them.
+func (d *Daemon) explainLocal(f *failure, local netip.Addr) *failure {
+	if f.errno != unix.EADDRNOTAVAIL {
+		return f
+	}
+	if local.IsValid() && !local.IsUnspecified() && !d.network.Owns(local) {
+		f.detail = "cannot assign requested address: " + local.String() + " is none of the stack's, which owns " +
+			ownedList(d.network.prefixes)
+	} else {
+		f.detail = "cannot assign requested address: every ephemeral port is taken"
+	}
+	return f.with("local", local.String())
+}
