@@ -1,0 +1,144 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
+)
+
+// Congestion names a congestion control algorithm.
+type Congestion int
+
+const (
+	// CongestionDefault leaves the choice to the daemon.
+	CongestionDefault Congestion = iota
+	// Reno is NewReno: RFC 5681, RFC 6582.
+	Reno
+	// Cubic is RFC 9438.
+	Cubic
+)
+
+// ParseCongestion returns the algorithm that has the name; the empty name is CongestionDefault.
+func ParseCongestion(name string) (Congestion, error) {
+	switch strings.ToLower(name) {
+	case "":
+		return CongestionDefault, nil
+	case "reno":
+		return Reno, nil
+	case "cubic":
+		return Cubic, nil
+	}
+	return CongestionDefault, fmt.Errorf("unknown congestion control %q: reno and cubic are known", name)
+}
+
+// Options of a connection, or on a listener of the connections that it accepts. A zero field means the daemon's
+// default. The daemon checks the ranges.
+type Options struct {
+	// NoDelay switches Nagle's algorithm off (RFC 9293 §3.7.4).
+	NoDelay bool
+	// QuickAck acknowledges every segment at once (RFC 9293 §3.8.6.3).
+	QuickAck bool
+	// Cork holds partial segments back until it is cleared or a full segment is there.
+	Cork bool
+	// Congestion is the congestion control.
+	Congestion Congestion
+	// InitialRTO is the retransmission timeout before the first RTT sample (RFC 6298 §2.1).
+	InitialRTO time.Duration
+	// MinRTO is the floor of the retransmission timeout (RFC 6298 §2.4).
+	MinRTO time.Duration
+	// RecvBuffer bounds the bytes received and not yet read, and so the receive window.
+	RecvBuffer int
+	// SendBuffer bounds the bytes written and not yet acknowledged.
+	SendBuffer int
+	// KeepAlive is the idle time before the first keep-alive probe; negative switches keep-alive off.
+	KeepAlive time.Duration
+	// KeepAliveInterval is the time between unanswered probes.
+	KeepAliveInterval time.Duration
+	// KeepAliveCount is how many unanswered probes end the connection.
+	KeepAliveCount int
+	// UserTimeout ends the connection when written data stay unacknowledged that long (RFC 5482).
+	UserTimeout time.Duration
+	// ConnectTimeout bounds an active open.
+	ConnectTimeout time.Duration
+	// SynRetries is how often a SYN is repeated.
+	SynRetries int
+	// MaxSegment is the largest maximum segment size announced and used.
+	MaxSegment int
+	// TTL is the IPv4 time to live and the IPv6 hop limit.
+	TTL int
+	// TrafficClass is the DSCP, in the upper six bits.
+	TrafficClass int
+	// NoTimestamps, NoSACK and NoWindowScale leave the option out of the SYN.
+	NoTimestamps, NoSACK, NoWindowScale bool
+}
+
+// proto returns the options that differ from zero, nil if there are none.
+func (o *Options) proto() (*starfishv1.Options, error) {
+	if *o == (Options{}) {
+		return nil, nil
+	}
+	msg := &starfishv1.Options{
+		NoDelay:           setTrue(o.NoDelay),
+		QuickAck:          setTrue(o.QuickAck),
+		Cork:              setTrue(o.Cork),
+		InitialRto:        setDuration(o.InitialRTO),
+		MinRto:            setDuration(o.MinRTO),
+		KeepAlive:         setDuration(o.KeepAlive),
+		KeepAliveInterval: setDuration(o.KeepAliveInterval),
+		UserTimeout:       setDuration(o.UserTimeout),
+		ConnectTimeout:    setDuration(o.ConnectTimeout),
+		NoTimestamps:      setTrue(o.NoTimestamps),
+		NoSack:            setTrue(o.NoSACK),
+		NoWindowScale:     setTrue(o.NoWindowScale),
+	}
+	if o.Congestion != CongestionDefault {
+		control, ok := map[Congestion]starfishv1.CongestionControl{
+			Reno:  starfishv1.CongestionControl_CONGESTION_CONTROL_RENO,
+			Cubic: starfishv1.CongestionControl_CONGESTION_CONTROL_CUBIC,
+		}[o.Congestion]
+		if !ok {
+			return nil, fmt.Errorf("unknown congestion control %d", o.Congestion)
+		}
+		msg.CongestionControl = &control
+	}
+	for _, number := range []struct {
+		name  string
+		value int
+		field **uint32
+	}{
+		{"receive buffer", o.RecvBuffer, &msg.RecvBuffer},
+		{"send buffer", o.SendBuffer, &msg.SendBuffer},
+		{"keep-alive count", o.KeepAliveCount, &msg.KeepAliveCount},
+		{"SYN retries", o.SynRetries, &msg.SynRetries},
+		{"maximum segment size", o.MaxSegment, &msg.MaxSegment},
+		{"TTL", o.TTL, &msg.Ttl},
+		{"traffic class", o.TrafficClass, &msg.TrafficClass},
+	} {
+		if number.value < 0 || int64(number.value) > 1<<32-1 {
+			return nil, fmt.Errorf("%s %d is out of range", number.name, number.value)
+		}
+		if number.value != 0 {
+			value := uint32(number.value)
+			*number.field = &value
+		}
+	}
+	return msg, nil
+}
+
+func setTrue(b bool) *bool {
+	if !b {
+		return nil
+	}
+	return &b
+}
+
+func setDuration(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}
