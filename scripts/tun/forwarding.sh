@@ -10,17 +10,24 @@ V6_CONF=/proc/sys/net/ipv6/conf
 
 forwarding_state() { printf '%s/forwarding.state' "$RUN_DIR"; }
 
+# sysctl_is FILE VALUE: one line is there to be read.
+sysctl_is() {
+	local value
+	read -r value <"$1" && [ "$value" = "$2" ]
+}
+
 record() {
-	local file
+	local file value
 	for file; do
-		printf '%s %s\n' "$file" "$(cat "$file")"
+		read -r value <"$file"
+		printf '%s %s\n' "$file" "$value"
 	done
 }
 
 # set_sysctl VALUE FILE: fails without noise; the caller says what it means.
 set_sysctl() { printf '%s\n' "$1" 2>/dev/null >"$2"; }
 
-is_off() { [ -e "$1" ] && [ "$(cat "$1")" = 0 ]; }
+is_off() { [ -e "$1" ] && sysctl_is "$1" 0; }
 
 forwarding_enable() {
 	local state
@@ -49,7 +56,7 @@ enable_v6() {
 	local state=$1 file
 	remember "$state" "$V6_CONF/all/forwarding" "$V6_CONF"/*/forwarding "$V6_CONF"/*/accept_ra
 	for file in "$V6_CONF"/*/accept_ra; do
-		if [ "$(cat "$file")" = 1 ]; then
+		if sysctl_is "$file" 1; then
 			set_sysctl 2 "$file" 2>/dev/null || true
 		fi
 	done
@@ -65,7 +72,7 @@ forwarding_restore() {
 	[ -f "$state" ] || return 0
 	while read -r file value; do
 		[[ $file == /proc/sys/net/ipv[46]/* ]] || continue
-		if [ -e "$file" ] && [ "$(cat "$file")" != "$value" ]; then
+		if [ -e "$file" ] && ! sysctl_is "$file" "$value"; then
 			set_sysctl "$value" "$file" 2>/dev/null || warn "cannot put $file back to $value"
 		fi
 	done <"$state"
