@@ -38,7 +38,7 @@ func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
 		s.advanceUna(c, now, seg.Ack, &a)
 	}
 	duplicate := s.isDuplicateAck(c, seg, priorUna)
-	s.updateSendWindow(c, now, seg)
+	s.updateSendWindow(c, now, seg, priorUna)
 	s.sampleRTT(c, now, seg, &a, priorUna)
 	c.rate.generate(&a.rate, c.rtt.min())
 	if rate := a.rate.rate(); rate > 0 && (!a.rate.appLimited || rate > c.stat.deliveryRate) {
@@ -105,11 +105,14 @@ func (s *Stack) isDuplicateAck(c *conn, seg *segment, priorUna seqnum.Value) boo
 }
 
 // updateSendWindow is RFC 9293 §3.10.7.4: "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)), set SND.WND".
-func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment) {
+// As in Linux an ACK that advances SND.UNA counts as well, whatever its sequence number: the edge is SND.UNA+SND.WND, and
+// would move beyond what the peer ever promised if only one of them changed.
+func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment, priorUna seqnum.Value) {
 	if seg.Ack.Less(c.snd.una) {
 		return
 	}
-	if !c.snd.wl1.Less(seg.Seq) && (c.snd.wl1 != seg.Seq || seg.Ack.Less(c.snd.wl2)) {
+	newer := c.snd.wl1.Less(seg.Seq) || c.snd.wl1 == seg.Seq && c.snd.wl2.LessEq(seg.Ack)
+	if c.snd.una == priorUna && !newer {
 		return
 	}
 	wnd := seqnum.Size(seg.Window)

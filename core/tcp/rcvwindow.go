@@ -16,13 +16,16 @@ func windowScaleFor(buffer int) uint8 {
 	return shift
 }
 
-// granted is the right edge of the window that the user's buffer allows. A window is announced in units of 2^scale
-// bytes and rounded up, so that its edge never moves left (RFC 9293 §3.8.6 MUST-34): the unit is held back here, and what is
-// promised never exceeds the buffer.
+// bufferEnd is the right edge of what the user's buffer can hold: no window promises more.
+func (c *conn) bufferEnd() seqnum.Value {
+	return c.rcv.nxt.Add(seqnum.Size(max(c.opt.RecvBuffer-c.rcv.unconsumed, 0)))
+}
+
+// granted is the right edge that could be announced now: whole units of the window scale, and never to the left of what
+// was announced before (RFC 9293 §3.8.6, MUST-34).
 func (c *conn) granted() seqnum.Value {
-	free := c.opt.RecvBuffer - c.rcv.unconsumed - (1<<c.rcv.scale - 1)
-	free = max(0, min(free, maxUnscaled<<c.rcv.scale))
-	return seqnum.Max(c.rcv.adv, c.rcv.nxt.Add(seqnum.Size(free)))
+	units := min(max(c.opt.RecvBuffer-c.rcv.unconsumed, 0)>>c.rcv.scale, maxUnscaled)
+	return seqnum.Max(c.rcv.adv, c.rcv.nxt.Add(seqnum.Size(units)<<c.rcv.scale))
 }
 
 // worthUpdating applies the receiver's silly window avoidance (RFC 9293 §3.8.6.2.2, SHLD-15/MUST-39): the edge moves when it
@@ -37,10 +40,15 @@ func (s *Stack) announceWindow(c *conn) uint16 {
 	if edge := c.granted(); c.worthUpdating(edge) && s.memoryLeft() {
 		c.rcv.adv = edge
 	}
-	unit := seqnum.Size(1)<<c.rcv.scale - 1
-	field := (c.rcv.nxt.Size(c.rcv.adv) + unit) >> c.rcv.scale
-	// Rounded up, the field may promise up to unit bytes more than adv said: hold ourselves to it.
-	field = min(field, maxUnscaled)
+	// An edge that is not a whole number of units away is rounded up, unless the buffer ends before that: then the peer
+	// sees the edge retreat by less than a unit, which RFC 7323 §2.4 expects of rounding. What was promised is
+	// accepted all the same.
+	unit := seqnum.Size(1) << c.rcv.scale
+	window := (c.rcvWindow() + unit - 1) &^ (unit - 1)
+	if c.bufferEnd().Less(c.rcv.nxt.Add(window)) && window > c.rcvWindow() {
+		window -= unit
+	}
+	field := min(window>>c.rcv.scale, maxUnscaled)
 	c.rcv.adv = seqnum.Max(c.rcv.adv, c.rcv.nxt.Add(field<<c.rcv.scale))
 	return uint16(field)
 }

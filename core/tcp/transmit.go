@@ -122,8 +122,13 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 		return false
 	}
 	limit = max(limit, mss)
-	if edge := c.snd.una.Add(c.snd.wnd); edge.LessEq(r.start) && r.start != c.snd.una {
-		return false // the peer took its window back: only the first segment probes it (RFC 9293 §3.8.6, SHLD-17)
+	if edge := c.snd.una.Add(c.snd.wnd); edge.Less(r.end) {
+		// The peer took its window back. What it left is used, and if that is nothing, one byte at SND.UNA probes it
+		// (RFC 9293 §3.8.6, MUST-34 and SHLD-16).
+		if edge.LessEq(r.start) && r.start != c.snd.una {
+			return false
+		}
+		limit = min(limit, max(int(c.snd.una.Size(edge))-int(c.snd.una.Size(r.start)), 1))
 	}
 	fin := c.finSent && r.end == c.snd.nxt
 	n := int(r.size())
