@@ -1,0 +1,118 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/MUCZ/Starfish/core/tcp"
+)
+
+// Bounds of the retransmission timeout: RFC 6298 §2.5 allows a maximum of 60 s at least, Linux's is 120 s.
+const (
+	longestRTO = 120 * time.Second
+	// defaultMinRTO stands for an option that is not set.
+	defaultMinRTO = 200 * time.Millisecond
+)
+
+// checkUsers checks what must hold of every connection at any time, as far as it is seen from outside.
+func (r *run) checkUsers() {
+	for _, pair := range r.users {
+		for _, u := range pair {
+			if u != nil && !u.released {
+				u.checkStatus()
+			}
+		}
+	}
+}
+
+func (u *user) checkStatus() {
+	var st tcp.Status
+	if err := u.stack().Status(u.id, &st); err != nil {
+		u.fail("no status: %v", err)
+		return
+	}
+	o := &u.plan.options
+	minRTO := defaultMinRTO
+	if o.MinRTO > 0 {
+		minRTO = o.MinRTO
+	}
+	if o.InitialRTO > 0 {
+		minRTO = min(minRTO, o.InitialRTO)
+	}
+	ended := st.State == tcp.StateClosed || st.State == tcp.StateTimeWait
+	side := u.run.watch.sides[u.run.sideKey(u.conn, u.side)]
+	switch {
+	case st.SendQueue < 0 || st.NotSent < 0 || st.NotSent > st.SendQueue:
+		u.fail("send queue %d, of it not sent %d", st.SendQueue, st.NotSent)
+	case st.SendQueue > o.SendBuffer:
+		u.fail("send queue %d exceeds the buffer of %d", st.SendQueue, o.SendBuffer)
+	case !ended && uint64(st.SendQueue)+st.BytesAcked != u.sent:
+		u.fail("send queue %d and %d bytes acknowledged are not the %d bytes sent", st.SendQueue, st.BytesAcked, u.sent)
+	case st.RecvQueue < 0 || st.RecvQueue+st.OutOfOrder > o.RecvBuffer:
+		u.fail("receive queue %d and %d bytes out of order exceed the buffer of %d", st.RecvQueue, st.OutOfOrder, o.RecvBuffer)
+	case st.BytesReceived < u.received:
+		u.fail("the user received %d bytes, the stack %d", u.received, st.BytesReceived)
+	case st.RecvWindow < 0 || st.RecvWindow > o.RecvBuffer:
+		u.fail("receive window %d exceeds the buffer of %d", st.RecvWindow, o.RecvBuffer)
+	case !ended && (st.RTO < minRTO || st.RTO > longestRTO):
+		u.fail("retransmission timeout %v is outside %v to %v", st.RTO, minRTO, longestRTO)
+	case !ended && st.CongestionWindow <= 0 && st.State != tcp.StateSynSent && st.State != tcp.StateSynReceived:
+		u.fail("congestion window %d", st.CongestionWindow)
+	case st.InFlight < 0 || side != nil && st.InFlight > side.widest+2:
+		u.fail("%d bytes in flight, the widest window was %d", st.InFlight, side.widest)
+	}
+}
+
+// checkProgress notices when nothing gets through any more.
+func (r *run) checkProgress(steps int) {
+	var sum uint64
+	for _, pair := range r.users {
+		for _, u := range pair {
+			if u == nil {
+				continue
+			}
+			sum += u.sent + u.received + u.consumed + 1
+			for _, b := range []bool{u.established, u.gotEOF, u.finSent, u.released} {
+				if b {
+					sum++
+				}
+			}
+		}
+	}
+	switch {
+	case sum != r.progress || r.settled():
+		r.progress, r.movedAt = sum, r.net.now
+	case r.net.now.Sub(r.movedAt) > stallLimit:
+		r.fail("stuck: nothing has got through for %v: %s", stallLimit, r.situation())
+	}
+	if steps > maxSteps {
+		r.fail("no end after %d steps: %s", steps, r.situation())
+	}
+}
+
+// checkEnd checks that everything has been let go when nothing happens any more.
+func (r *run) checkEnd() {
+	if !r.settled() {
+		r.fail("everything has come to rest before the users were done: %s", r.situation())
+		return
+	}
+	for i := range r.plan.conns {
+		if !r.plan.conns[i].polite() {
+			continue
+		}
+		for side, u := range r.users[i] {
+			if u == nil || !u.transferredEnd() {
+				r.fail("connection %d has not been transferred to the end from %s", i, r.hosts[side].Name)
+			}
+		}
+	}
+	for _, h := range r.hosts {
+		if list := h.Stack.Connections(nil); len(list) > 0 {
+			var st tcp.Status
+			_ = h.Stack.Status(list[0], &st) // an orphan has no status; its number says enough
+			r.fail("%s still has %d connections (%v) and will never do anything about them", h.Name, len(list), st.State)
+		}
+		if n := h.Pool.InUse(); n != 0 {
+			r.fail("%s leaks %d bytes of buffers", h.Name, n)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// watch reads every packet on the link and holds the stacks to what a peer may rely on. It knows nothing of their
+// inside: what it expects follows from the packets and from the users' calls.
+type watch struct {
+	run   *run
+	sides map[sideKey]*sideState
+}
+
+// sideKey names one direction of a connection.
+type sideKey struct{ from, to tcp.Endpoint }
+
+// sideState is what one end of a connection has said so far.
+type sideState struct {
+	synSeen  bool
+	iss      seqnum.Value
+	nxt      seqnum.Value // behind the highest sequence number sent
+	fin      bool
+	finSeq   seqnum.Value
+	mss      int // as announced in the SYN; -1 without the option
+	scale    int // likewise
+	tsOn     bool
+	sackOn   bool
+	ackSeen  bool
+	ack      seqnum.Value // highest sent
+	edge     seqnum.Value // right edge of the window, as promised
+	tsSeen   bool
+	tsVal    uint32       // highest sent
+	windowed bool         // a window of the peer has arrived
+	limit    seqnum.Value // right edge of the peer's window as far as it has arrived
+	widest   int          // largest window that has arrived
+	over     bool         // it has sent a RST; what still comes is said without a connection
+}
+
+func newWatch(r *run) *watch { return &watch{run: r, sides: make(map[sideKey]*sideState)} }
+
+func (r *run) sideKey(conn, side int) sideKey {
+	return sideKey{r.endpoint(conn, side), r.endpoint(conn, 1-side)}
+}
+
+// seen is a segment as the watch reads it.
+type seen struct {
+	key     sideKey
+	side    *sideState // of the sender
+	peer    *sideState
+	ip      wire.IP
+	tcp     wire.Segment
+	payload []byte
+	unit    int // payload of each segment in it
+}
+
+// read parses a packet. It reports false for what is no TCP, or not intact.
+func (w *watch) read(data []byte, v *seen) bool {
+	if wire.ParseIP(data, &v.ip) != wire.None || v.ip.Protocol != wire.TCP {
+		return false
+	}
+	b := data[v.ip.HeaderLen:v.ip.TotalLen]
+	if wire.ParseSegment(b, &v.tcp) != wire.None {
+		return false
+	}
+	v.payload = b[v.tcp.HeaderLen:]
+	v.unit = len(v.payload)
+	v.key = sideKey{tcp.Endpoint{Addr: v.ip.Src, Port: v.tcp.SrcPort}, tcp.Endpoint{Addr: v.ip.Dst, Port: v.tcp.DstPort}}
+	v.side, v.peer = w.side(v.key), w.side(sideKey{v.key.to, v.key.from})
+	return true
+}
+
+func (w *watch) side(k sideKey) *sideState {
+	s := w.sides[k]
+	if s == nil {
+		s = &sideState{mss: -1, scale: -1}
+		w.sides[k] = s
+	}
+	return s
+}
+
+// end is the sequence number behind the segment.
+func (v *seen) end() seqnum.Value {
+	end := v.tcp.Seq + seqOf(len(v.payload))
+	if v.tcp.Flags.Has(wire.SYN) {
+		end++
+	}
+	if v.tcp.Flags.Has(wire.FIN) {
+		end++
+	}
+	return end
+}
+
+// window is the window that the segment announces.
+func (v *seen) window() seqnum.Size { return seqnum.Size(v.tcp.Window) * v.unitOfWindow() }
+
+// unitOfWindow is what the window field counts in. RFC 7323 §2.2: the window of a SYN is never scaled; §2.3: scaling is
+// on when both have sent the option.
+func (v *seen) unitOfWindow() seqnum.Size {
+	if !v.tcp.Flags.Has(wire.SYN) && v.side.scale >= 0 && v.peer.scale >= 0 {
+		return 1 << v.side.scale
+	}
+	return 1
+}
+
+func (w *watch) onSend(h *Host, p Seen) {
+	data := p.Data
+	var v seen
+	if !w.read(data, &v) {
+		w.run.fail("%s sent what is no TCP packet: %s", h.Name, describe(data))
+		return
+	}
+	if p.SegmentSize > 0 {
+		v.unit = p.SegmentSize
+	}
+	if !p.Unchecked && !wire.ChecksumOK(v.ip.Src, v.ip.Dst, wire.TCP, data[v.ip.HeaderLen:], nil) {
+		w.run.fail("%s sent a wrong checksum: %s", h.Name, describe(data))
+	}
+	if err := w.judge(h, &v, len(data)); err != nil {
+		w.run.fail("%s sent a segment that %v: %s", h.Name, err, describe(data))
+	}
+}
+
+// judge checks a segment against what was said before, and remembers what it says.
+func (w *watch) judge(h *Host, v *seen, length int) error {
+	flags := v.tcp.Flags
+	switch {
+	case v.ip.TotalLen != length:
+		return fmt.Errorf("has a length field of %d in %d bytes", v.ip.TotalLen, length)
+	case flags.Has(wire.RST):
+		v.side.over = true
+		return nil
+	case flags.Has(wire.SYN) && !v.side.synSeen:
+		w.begin(v)
+	case flags.Has(wire.SYN) && (v.side.nxt != v.side.iss+1 || v.tcp.Seq != v.side.iss):
+		// Every connection of a plan has its own ports, so that a second SYN is a ghost: an old duplicate has met a
+		// listener again. What the two ends say about it from now on can't be told from the first connection's.
+		v.side.over, v.peer.over = true, true
+	case !v.side.synSeen:
+		return fmt.Errorf("belongs to no connection")
+	case !flags.Has(wire.ACK) && !flags.Has(wire.SYN):
+		return fmt.Errorf("has no ACK (RFC 9293 §3.1)")
+	}
+	if v.side.over {
+		return nil
+	}
+	for _, check := range []func(*Host, *seen) error{
+		w.checkSequence, w.checkPayload, w.checkSize, w.checkAck, w.checkWindow, w.checkTimestamps, w.checkSACK,
+	} {
+		if err := check(h, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin starts a connection with its SYN.
+func (w *watch) begin(v *seen) {
+	o := &v.tcp.Options
+	*v.side = sideState{
+		synSeen: true, iss: v.tcp.Seq, nxt: v.tcp.Seq + 1, mss: -1, scale: -1,
+		tsOn: o.Set.Has(wire.OptTimestamps), sackOn: o.Set.Has(wire.OptSACKPermitted),
+	}
+	if o.Set.Has(wire.OptMSS) {
+		v.side.mss = int(o.MSS)
+	}
+	if o.Set.Has(wire.OptWindowScale) {
+		v.side.scale = int(o.WindowScale)
+	}
+}
+
+// onDeliver remembers how far the receiver may send from now on.
+func (w *watch) onDeliver(_ *Host, p Seen) {
+	data := p.Data
+	var v seen
+	if !w.read(data, &v) || v.tcp.Flags.Has(wire.RST) || !v.tcp.Flags.Has(wire.ACK) {
+		return
+	}
+	if !p.Unchecked && !wire.ChecksumOK(v.ip.Src, v.ip.Dst, wire.TCP, data[v.ip.HeaderLen:v.ip.TotalLen], nil) {
+		return // damaged under way
+	}
+	window := v.window()
+	edge := v.tcp.Ack.Add(window)
+	if !v.peer.windowed || v.peer.limit.Less(edge) {
+		v.peer.windowed, v.peer.limit = true, edge
+	}
+	v.peer.widest = max(v.peer.widest, int(window))
+}

@@ -1,0 +1,203 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// checkSequence: within the peer's window (RFC 9293 §3.8.6), one byte or FIN beyond it as a probe; nothing behind the
+// FIN.
+func (w *watch) checkSequence(_ *Host, v *seen) error {
+	s, end := v.side, v.end()
+	if v.tcp.Flags.Has(wire.SYN) {
+		if len(v.payload) > 0 {
+			return fmt.Errorf("carries data on a SYN")
+		}
+		return nil
+	}
+	switch {
+	case s.nxt.Less(v.tcp.Seq):
+		return fmt.Errorf("leaves a gap behind %d", s.nxt)
+	case v.tcp.Seq.Less(s.iss):
+		return fmt.Errorf("begins before its initial sequence number %d", s.iss)
+	case end == v.tcp.Seq: // nothing that takes sequence space
+	case !s.windowed:
+		return fmt.Errorf("carries data before the peer has announced a window")
+	case (s.limit + 1).Less(end):
+		return fmt.Errorf("goes beyond the peer's window, which ends at %d", s.limit)
+	case s.fin && (s.finSeq + 1).Less(end):
+		return fmt.Errorf("goes beyond its FIN at %d", s.finSeq)
+	}
+	if v.tcp.Flags.Has(wire.FIN) {
+		if s.fin && end != s.finSeq+1 {
+			return fmt.Errorf("has a second FIN, the first was at %d", s.finSeq)
+		}
+		s.fin, s.finSeq = true, end-1
+	}
+	s.nxt = seqnum.Max(s.nxt, end)
+	return nil
+}
+
+// checkPayload: the bytes are the user's, in their place.
+func (w *watch) checkPayload(_ *Host, v *seen) error {
+	if len(v.payload) == 0 {
+		return nil
+	}
+	payload, pos := v.payload, uint64(v.side.iss.Add(1).Size(v.tcp.Seq))
+	if v.tcp.Seq == v.side.iss { // a keep-alive probe with a byte of garbage (RFC 9293 §3.8.4)
+		payload, pos = payload[1:], 0
+	}
+	key, ok := w.contentOf(v.key)
+	if !ok {
+		return fmt.Errorf("carries data of no connection")
+	}
+	if i := key.mismatch(payload, pos); i >= 0 {
+		return fmt.Errorf("carries a byte that is not the user's, at %d of its payload", i)
+	}
+	return nil
+}
+
+func (w *watch) contentOf(k sideKey) (content, bool) {
+	for i := range w.run.plan.conns {
+		for side := range 2 {
+			if w.run.sideKey(i, side) == k {
+				return w.run.plan.conns[i].contentKeys[side], true
+			}
+		}
+	}
+	return 0, false
+}
+
+// checkSize: RFC 9293 §3.7.1 (MUST-16): payload and options within the peer's MSS, and the packet within the link's MTU.
+func (w *watch) checkSize(h *Host, v *seen) error {
+	announced := v.peer.mss
+	if announced < 0 {
+		announced = 536
+		if !v.ip.Src.Is4() {
+			announced = 1220
+		}
+	}
+	options := v.tcp.HeaderLen - wire.TCPHeaderLen
+	packet := v.ip.HeaderLen + v.tcp.HeaderLen + min(v.unit, len(v.payload))
+	switch {
+	case v.unit > 0 && v.peer.synSeen && v.unit+options > announced:
+		return fmt.Errorf("has %d bytes of payload and %d of options, the peer's MSS is %d", v.unit, options, announced)
+	case packet > h.cfg.Stack.MTU:
+		return fmt.Errorf("is %d bytes long on a link of %d", packet, h.cfg.Stack.MTU)
+	case v.side.mss > h.cfg.Stack.MTU-v.ip.HeaderLen-wire.TCPHeaderLen:
+		return fmt.Errorf("announces an MSS of %d on a link of %d", v.side.mss, h.cfg.Stack.MTU)
+	}
+	return nil
+}
+
+// checkAck: only what was sent is acknowledged, and no acknowledgment is taken back.
+func (w *watch) checkAck(_ *Host, v *seen) error {
+	if !v.tcp.Flags.Has(wire.ACK) {
+		return nil
+	}
+	s := v.side
+	switch {
+	case !v.peer.synSeen:
+		return fmt.Errorf("acknowledges what nobody has sent")
+	case v.peer.nxt.Less(v.tcp.Ack):
+		return fmt.Errorf("acknowledges beyond %d, the last that was sent", v.peer.nxt)
+	case v.tcp.Ack.Less(v.peer.iss + 1):
+		return fmt.Errorf("acknowledges less than the SYN at %d", v.peer.iss)
+	case s.ackSeen && v.tcp.Ack.Less(s.ack):
+		return fmt.Errorf("takes back the acknowledgment of %d", s.ack)
+	}
+	return nil
+}
+
+// checkWindow: RFC 9293 §3.8.6 (SHLD-14): the right edge doesn't move left, but by the rounding of a scaled window
+// (RFC 7323 §2.4); and no more is promised than the user's buffer holds.
+func (w *watch) checkWindow(_ *Host, v *seen) error {
+	if !v.tcp.Flags.Has(wire.ACK) {
+		return nil
+	}
+	s := v.side
+	edge := v.tcp.Ack.Add(v.window())
+	finAcked := v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack)
+	syn := v.tcp.Flags.Has(wire.SYN) // its window is not scaled and may be too small to say all
+	if s.ackSeen && edge.Add(v.unitOfWindow()-1).Less(s.edge) && !finAcked && !syn {
+		return fmt.Errorf("moves the right edge of its window back from %d to %d", s.edge, edge)
+	}
+	if !s.ackSeen || s.edge.Less(edge) {
+		s.edge = edge
+	}
+	s.ackSeen, s.ack = true, v.tcp.Ack
+	if limit, ok := w.room(v); ok && limit.Less(edge) {
+		return fmt.Errorf("promises a window up to %d, the buffer ends at %d", edge, limit)
+	}
+	return nil
+}
+
+// room returns how far the window of the segment's sender may reach. It reports false when the user no longer takes
+// the data, so that they need no room.
+func (w *watch) room(v *seen) (seqnum.Value, bool) {
+	for i := range w.run.plan.conns {
+		for side, u := range w.run.users[i] {
+			if w.run.sideKey(i, side) != v.key {
+				continue
+			}
+			consumed := uint64(0)
+			if u != nil {
+				if u.released || u.readShut {
+					return 0, false
+				}
+				consumed = u.consumed
+			}
+			buffer := w.run.plan.conns[i].users[side].options.RecvBuffer
+			limit := v.peer.iss + 1 + seqOf(int(consumed)) + seqOf(buffer)
+			if v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack) {
+				limit++ // the FIN takes a number and no room
+			}
+			return limit, true
+		}
+	}
+	return 0, false
+}
+
+// checkTimestamps: RFC 7323 §3.2: once both have sent the option, every segment but a RST must have it; its clock never goes
+// back, and it echoes what the peer has sent.
+func (w *watch) checkTimestamps(_ *Host, v *seen) error {
+	o, s := &v.tcp.Options, v.side
+	has := o.Set.Has(wire.OptTimestamps)
+	on := s.tsOn && v.peer.tsOn && !v.tcp.Flags.Has(wire.SYN)
+	switch {
+	case on && !has:
+		return fmt.Errorf("lacks the timestamps that both have agreed on (RFC 7323 §3.2)")
+	case !has:
+		return nil
+	case !on && !v.tcp.Flags.Has(wire.SYN):
+		return fmt.Errorf("has timestamps that were not agreed on")
+	case s.tsSeen && int32(o.TSVal-s.tsVal) < 0:
+		return fmt.Errorf("has a timestamp older than %d", s.tsVal)
+	case v.tcp.Flags.Has(wire.ACK) && (!v.peer.tsSeen || int32(v.peer.tsVal-o.TSEcr) < 0):
+		return fmt.Errorf("echoes a timestamp that the peer has not sent, its last is %d", v.peer.tsVal)
+	}
+	s.tsSeen, s.tsVal = true, o.TSVal
+	return nil
+}
+
+// checkSACK: blocks only when the peer permits them (RFC 2018 §2), of what it has sent and, but for the first, which
+// may report a duplicate (RFC 2883 §4), beyond what is acknowledged.
+func (w *watch) checkSACK(_ *Host, v *seen) error {
+	o := &v.tcp.Options
+	if o.Set.Has(wire.OptSACK) && (!v.side.sackOn || !v.peer.sackOn) {
+		return fmt.Errorf("has SACK blocks that were not agreed on (RFC 2018 §2)")
+	}
+	for i, b := range o.SACK[:o.SACKBlocks] {
+		switch {
+		case !b.Start.Less(b.End):
+			return fmt.Errorf("has an empty SACK block")
+		case v.peer.nxt.Less(b.End):
+			return fmt.Errorf("has a SACK block beyond %d, the last that was sent", v.peer.nxt)
+		case i > 0 && b.Start.LessEq(v.tcp.Ack):
+			return fmt.Errorf("has a SACK block below its acknowledgment")
+		}
+	}
+	return nil
+}
