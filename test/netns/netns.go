@@ -21,10 +21,9 @@ type Namespace struct {
 // happens. Then it ends what still runs in the namespace, except for that process, whose threads visit it (Do).
 const inside = `
 mount -t tmpfs -o mode=755 tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && echo ready && cat
-self=$(readlink /proc/$$/ns/net)
-for process in /proc/[0-9]*; do
-	pid=${process#/proc/}
-	[ "$pid" != $$ ] && [ "$pid" != "$1" ] && [ "$(readlink "$process/ns/net")" = "$self" ] && kill -9 "$pid"
+for ns in $(find -L /proc/[0-9]*/ns/net -samefile /proc/$$/ns/net 2>/dev/null); do
+	pid=${ns#/proc/} pid=${pid%%/*}
+	[ "$pid" = $$ ] || [ "$pid" = "$1" ] || kill -9 "$pid" 2>/dev/null
 done
 exit 0`
 
