@@ -11,6 +11,7 @@ import (
 type acked struct {
 	bytes     int  // delivered by this ACK, each byte once
 	sacked    bool // SACK told something new
+	resent    bool // of what this ACK covers first something was retransmitted: the rest may have waited for it
 	firstSent Time // of the oldest record without retransmission that this ACK covers first; 0 when there is none
 	lastSent  Time // of the newest
 	rate      rateSample
@@ -21,7 +22,9 @@ func (a *acked) take(c *conn, now Time, r *record) {
 	n := int(r.size())
 	a.bytes += n
 	c.rate.onAcked(now, &r.stamp, r.sentAt, n, &a.rate)
-	if !r.has(recRetransmitted) { // RFC 6298 §3, Karn's algorithm
+	if r.has(recRetransmitted) { // RFC 6298 §3, Karn's algorithm
+		a.resent = true
+	} else {
 		if a.firstSent == 0 || r.sentAt < a.firstSent {
 			a.firstSent = r.sentAt
 		}
@@ -136,7 +139,7 @@ func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment, priorUna seqnu
 // echo tells which transmission it answers (RFC 7323 §4.1).
 func (s *Stack) sampleRTT(c *conn, now Time, seg *segment, a *acked, priorUna seqnum.Value) {
 	switch {
-	case a.firstSent != 0:
+	case a.firstSent != 0 && !a.resent:
 		c.rtt.sample(now, now.Sub(a.firstSent), expectedSamples(c.flight()+a.bytes, c.mss))
 	case a.bytes > 0 && c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && priorUna != c.snd.una:
 		s.sampleTimestamp(c, now, seg.Options.TSEcr)

@@ -133,11 +133,12 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 		s.stats.drop(DropOutsideWindow)
 		return false
 	}
-	s.noteDuplicate(c, seg)
-	// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply". Sequence numbers that
-	// came before are the common case of a lost ACK; others are challenged at a bounded rate (RFC 5961 §5).
+	c.noteOld(seg)
+	// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply". Text that came before is the
+	// common case of a lost ACK. What has no text is answered at a bounded rate: two ends that disagree about sequence
+	// numbers would acknowledge each other's acknowledgments for ever.
 	s.stats.drop(DropOutsideWindow)
-	if seg.Flags.Has(wire.SYN) {
+	if seg.Flags.Has(wire.SYN) || seg.length() == 0 {
 		s.challengeAck(c, now)
 	} else {
 		s.dupAck(c)
@@ -163,7 +164,7 @@ func (s *Stack) checkTimestamp(c *conn, now Time, seg *segment) bool {
 	// §5.5: a timestamp that is 24 days old proves nothing.
 	if !fresh && now.Sub(c.rcv.tsAt) < pawsIdle && !seg.Flags.Has(wire.RST) {
 		s.stats.drop(DropPAWS)
-		s.noteDuplicate(c, seg)
+		c.noteOld(seg)
 		s.dupAck(c)
 		return false
 	}
@@ -239,6 +240,9 @@ func (s *Stack) synReceivedAck(c *conn, now Time, seg *segment) bool {
 	c.synNow = false
 	s.establish(c, now, &seg.Segment)
 	s.post(c, EventEstablished|EventWritable)
+	if c.released {
+		s.queueFin(c) // RFC 9293 §3.10.4, CLOSE in SYN-RECEIVED: "queue for processing after entering ESTABLISHED state"
+	}
 	if seg.Flags.Has(wire.SYN) {
 		c.ackNow = true
 	}

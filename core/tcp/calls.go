@@ -208,8 +208,8 @@ func (s *Stack) CloseRead(now Time, id ConnID) error {
 	return nil
 }
 
-// Close lets go of a connection. What is queued is still delivered, then a FIN is sent. With received data unread,
-// the peer gets an RST instead, so that it knows (RFC 9293 §3.10.4, RFC 2525 §2.17). The handle is stale afterwards.
+// Close lets go of a connection. What is queued is still delivered, then a FIN is sent; from SYN-RECEIVED, once the peer
+// has acknowledged our SYN. With received data unread, the peer gets an RST instead, so that it knows (RFC 9293 §3.10.4, RFC 2525 §2.17). The handle is stale afterwards.
 func (s *Stack) Close(now Time, id ConnID) error {
 	s.begin(now)
 	c, err := s.user(id)
@@ -231,7 +231,7 @@ func (s *Stack) Close(now Time, id ConnID) error {
 		return nil
 	}
 	switch c.state {
-	case StateSynReceived, StateEstablished, StateCloseWait:
+	case StateEstablished, StateCloseWait:
 		s.queueFin(c)
 	case StateFinWait2:
 		s.arm(c, timerFinWait2, now.Add(s.cfg.FinWait2))
@@ -281,6 +281,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 	}
 	if c.state >= StateEstablished && c.state != StateTimeWait {
 		c.updateMSS()
+		c.cc.onMSS(c.mss)
 		c.disarm(timerKeepAlive)
 		s.armKeepAlive(c, now)
 		s.updateWindow(c)

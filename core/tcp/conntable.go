@@ -53,14 +53,15 @@ func (t *connTable) give(c *conn) {
 	t.used--
 }
 
-// get returns the connection that a user's handle names, and nil when the handle is stale.
+// get returns the connection that a user's handle names, and nil when the handle is stale or nobody has it yet: a
+// connection that waits for Accept belongs to its listener.
 func (t *connTable) get(id ConnID) *conn {
 	index := id.Index()
 	if int(index) >= len(t.chunks)*connChunk {
 		return nil
 	}
 	c := t.slot(index)
-	if c.id() != id || c.released {
+	if c.id() != id || c.released || c.waiting || !c.inUse() {
 		return nil
 	}
 	return c

@@ -42,7 +42,7 @@ type Options struct {
 	MaxSegment int
 	// TTL is the IPv4 time to live and the IPv6 hop limit.
 	TTL uint8
-	// TrafficClass is the DSCP, in the upper six bits.
+	// TrafficClass is the DSCP, in the upper six bits. The lower two are ECN's (RFC 3168 §5), not the user's.
 	TrafficClass uint8
 	// NoTimestamps, NoSACK, NoWindowScale leave the option out of the SYN, and refuse it in the peer's.
 	NoTimestamps, NoSACK, NoWindowScale bool
@@ -95,6 +95,9 @@ func (o *Options) Validate() error {
 			return err
 		}
 	}
+	if o.TrafficClass&3 != 0 {
+		return fmt.Errorf("%w: traffic class %#02x sets ECN bits", ErrInvalid, o.TrafficClass)
+	}
 	if o.Congestion >= numCongestionControls {
 		return fmt.Errorf("%w: unknown congestion control %d", ErrInvalid, o.Congestion)
 	}
@@ -108,6 +111,7 @@ const maxKeepAlive = 365 * 24 * time.Hour
 func (o Options) withDefaults(d *Options) Options {
 	o.NoDelay = o.NoDelay || d.NoDelay
 	o.QuickAck = o.QuickAck || d.QuickAck
+	o.Cork = o.Cork || d.Cork
 	o.Pacing = o.Pacing || d.Pacing
 	o.NoTimestamps = o.NoTimestamps || d.NoTimestamps
 	o.NoSACK = o.NoSACK || d.NoSACK

@@ -129,6 +129,9 @@ func (q *reassembly) pull(nxt seqnum.Value, dst *zbuf.Chain) seqnum.Value {
 		}
 	}
 	q.nblocks = kept
+	if kept == 0 && len(q.ranges) > 0 {
+		q.report(q.ranges[0].start) // the runs remembered are gone: the next one takes their place
+	}
 	return nxt
 }
 

@@ -37,7 +37,7 @@ func (s *Stack) segmentText(c *conn, now Time, seg *segment) bool {
 func (s *Stack) trim(c *conn, seg *segment) {
 	if seg.Seq.Less(c.rcv.nxt) {
 		old := min(int(seg.Seq.Size(c.rcv.nxt)), seg.payload.len())
-		s.noteDuplicate(c, seg)
+		c.noteOld(seg)
 		seg.payload.trimFront(old)
 		seg.Seq = seg.Seq.Add(seqnum.Size(old))
 		c.ackNow = true
@@ -130,27 +130,27 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 		s.stats.drop(DropReassemblyFull)
 	}
 	if !fresh && room {
-		s.noteDuplicate(c, seg)
+		c.noteDuplicate(seg, seg.Seq.Add(seqnum.Size(seg.payload.len())))
 	}
 	c.ooo.report(seg.Seq)
 	s.dupAck(c)
 }
 
-// noteDuplicate remembers a duplicate for D-SACK (RFC 2883 §4): the next ACK reports its sequence numbers first.
-func (s *Stack) noteDuplicate(c *conn, seg *segment) {
-	n := seqnum.Size(seg.payload.len())
-	if n == 0 {
-		return
+// noteOld notes the part of a segment that lies before RCV.NXT as a duplicate. What lies ahead was dropped, and must not
+// be reported as held.
+func (c *conn) noteOld(seg *segment) {
+	if end := seqnum.Min(seg.Seq.Add(seqnum.Size(seg.payload.len())), c.rcv.nxt); seg.Seq.Less(end) {
+		c.noteDuplicate(seg, end)
 	}
+}
+
+// noteDuplicate remembers a duplicate, up to end, for D-SACK (RFC 2883 §4): the next ACK reports its sequence numbers
+// first.
+func (c *conn) noteDuplicate(seg *segment, end seqnum.Value) {
 	c.stat.duplicates += uint32(seg.count)
-	if !c.sackOn {
-		return
+	if c.sackOn {
+		c.rcv.dsack = wire.SACKBlock{Start: seg.Seq, End: end}
 	}
-	end := seg.Seq.Add(n)
-	if seg.Seq.Less(c.rcv.nxt) {
-		end = seqnum.Min(end, c.rcv.nxt)
-	}
-	c.rcv.dsack = wire.SACKBlock{Start: seg.Seq, End: end}
 }
 
 // scheduleAck decides when data that came in order is acknowledged. RFC 9293 §3.8.6.3: "an ACK SHOULD be generated for

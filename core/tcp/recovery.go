@@ -25,7 +25,7 @@ func (p congestionPhase) String() string {
 // recoveryState is what loss recovery remembers of one connection.
 type recoveryState struct {
 	phase   congestionPhase
-	dupAcks uint16       // without SACK: duplicate ACKs since SND.UNA moved
+	dupAcks uint16       // duplicate ACKs since SND.UNA moved
 	point   seqnum.Value // RecoveryPoint: the episode ends when this is acknowledged
 	force   bool         // the next retransmission goes whatever the window says (RFC 6675 §5 step 4.3)
 }
@@ -59,10 +59,10 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 
 // detectLoss marks what is lost on the scoreboard, and reports whether there is any new loss.
 func (s *Stack) detectLoss(c *conn, e *ackEvent) bool {
-	if c.sackOn {
-		return e.sacked && c.sent.markLost(c.mss)
-	}
 	r := &c.recovery
+	if c.sackOn {
+		return c.detectSACKLoss(s, e)
+	}
 	switch {
 	case e.advanced:
 		r.dupAcks = 0
@@ -70,12 +70,34 @@ func (s *Stack) detectLoss(c *conn, e *ackEvent) bool {
 		r.force = r.phase == phaseRecovery && c.sent.loseFirst(&s.records, c.mss)
 		return r.force
 	case e.duplicate && r.phase != phaseLoss:
-		if int(r.dupAcks+1)*c.mss < c.flight() {
+		if r.dupAcks < dupThresh || int(r.dupAcks+1)*c.mss < c.flight() {
 			r.dupAcks++
 		}
-		return r.phase == phaseOpen && r.dupAcks == dupThresh && c.sent.loseFirst(&s.records, c.mss)
+		// RFC 6582 §3.2 step 2: an ACK that does not cover more than the last recovery point answers what that episode sent
+		// again needlessly.
+		return r.phase == phaseOpen && r.dupAcks == dupThresh && c.snd.una != r.point && c.sent.loseFirst(&s.records, c.mss)
 	}
 	return false
+}
+
+// detectSACKLoss is RFC 6675 §5: what IsLost says, and in step (1) the third duplicate ACK, which finds a loss among
+// segments too small for IsLost's count of bytes.
+func (c *conn) detectSACKLoss(s *Stack, e *ackEvent) bool {
+	r := &c.recovery
+	if e.advanced {
+		r.dupAcks = 0
+	}
+	if !e.sacked {
+		return false
+	}
+	if !e.advanced && r.dupAcks < dupThresh {
+		r.dupAcks++
+	}
+	found := c.sent.markLost(c.mss)
+	if !found && r.phase == phaseOpen && r.dupAcks == dupThresh {
+		found = c.sent.loseFirst(&s.records, c.mss)
+	}
+	return found
 }
 
 // enterRecovery begins fast recovery (RFC 6675 §5 step 4).
@@ -172,7 +194,6 @@ const minPersist = 200 * time.Millisecond
 // userTimeout ends a connection whose data got nowhere for too long, or an open that took too long.
 func (s *Stack) userTimeout(c *conn, now Time) {
 	if c.state == StateSynSent || c.state == StateSynReceived {
-		s.stats.AttemptFails++
 		s.resetConn(c, now, c.timeoutError())
 		return
 	}

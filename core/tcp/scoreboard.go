@@ -224,7 +224,7 @@ func (b *scoreboard) loseFirst(pool *recordPool, size int) bool {
 		b.split(pool, 0, first.start.Add(seqnum.Size(size)))
 		first = b.at(0)
 	}
-	if first.has(recLost) && !first.has(recInRetransmit) {
+	if first.has(recSacked) || first.has(recLost) && !first.has(recInRetransmit) {
 		return false
 	}
 	b.forget(first, recInRetransmit)

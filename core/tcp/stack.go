@@ -102,6 +102,7 @@ func (s *Stack) popTransmit() {
 // What an earlier call returned in t is overwritten. Connections take turns.
 func (s *Stack) PollTransmit(now Time, t *Transmit) bool {
 	s.begin(now)
+	t.reset()
 	if s.pollReply(now, t) {
 		return true
 	}
@@ -149,16 +150,15 @@ func (s *Stack) post(c *conn, flags EventFlags) {
 
 // PollEvent takes the next event into e, and reports false when there is none.
 func (s *Stack) PollEvent(e *Event) bool {
-	if n := len(s.listenerEvents); n > 0 {
+	for n := len(s.listenerEvents); n > 0; n = len(s.listenerEvents) {
 		l := s.listenerEvents[n-1]
 		s.listenerEvents[n-1] = nil
 		s.listenerEvents = s.listenerEvents[:n-1]
 		l.inEvent = false
-		if l.closed || l.accept.len() == 0 {
-			return s.PollEvent(e)
+		if !l.closed && l.accept.len() > 0 {
+			*e = Event{Listener: l.id(), Flags: EventAccepted}
+			return true
 		}
-		*e = Event{Listener: l.id(), Flags: EventAccepted}
-		return true
 	}
 	for s.eventFirst != nil {
 		c := s.eventFirst
@@ -214,10 +214,12 @@ func (s *Stack) dropReassembly(c *conn) {
 func pushCompact(pool *zbuf.Pool, dst *zbuf.Chain, s zbuf.Slice) {
 	// A small piece is copied behind the last one if there is room, so that a stream of tiny segments neither pins
 	// a block for each nor makes a piece for each.
-	if s.Len() <= copyBelow && dst.Append(pool, s.Bytes()) == s.Len() {
-		return
+	if s.Len() <= copyBelow {
+		s = s.Sub(dst.Append(pool, s.Bytes()), s.Len()) // what the pool had no room for
 	}
-	dst.Push(zbuf.Compact(pool, s.Retain()))
+	if s.Len() > 0 {
+		dst.Push(zbuf.Compact(pool, s.Retain()))
+	}
 }
 
 // copyBelow is the size up to which copying bytes costs no more than keeping a reference.

@@ -51,7 +51,7 @@ func (set stateSet) has(s State) bool { return set>>s&1 != 0 }
 var legalTransitions = [numStates]stateSet{
 	StateClosed:      states(StateSynSent, StateSynReceived, StateEstablished),
 	StateSynSent:     states(StateClosed, StateSynReceived, StateEstablished),
-	StateSynReceived: states(StateClosed, StateEstablished, StateFinWait1, StateCloseWait),
+	StateSynReceived: states(StateClosed, StateEstablished),
 	StateEstablished: states(StateClosed, StateFinWait1, StateCloseWait),
 	StateFinWait1:    states(StateClosed, StateFinWait2, StateClosing, StateTimeWait),
 	StateFinWait2:    states(StateClosed, StateTimeWait),

@@ -16,65 +16,28 @@ type synRecord struct {
 	window   uint16       // the peer's, of its SYN
 	sentAt   Time
 	retryAt  Time
-	retries  uint8 // SYN-ACKs sent again by timeout
-	queued   bool  // in synTable.send
-	gone     bool  // out of the table; lists that still hold it drop it
-	level    uint8
+	retries  uint8           // SYN-ACKs sent again by timeout
+	waiting  link[synRecord] // in synTable.waiting, until the handshake ends
+	owed     link[synRecord] // in synTable.owed
 }
 
 // synTable holds the handshakes in progress. Records of one retry level wait equally long, so that a queue for each
 // level keeps them in the order of their deadlines.
 type synTable struct {
 	byTuple map[tuple]*synRecord
-	waiting [maxSynLevel + 1]synFIFO
-	send    synFIFO // a SYN-ACK is owed
+	waiting [maxSynLevel + 1]list[synRecord]
+	owed    list[synRecord] // a SYN-ACK is owed
 }
 
 // maxSynLevel bounds the retry levels: a timeout never grows beyond 2^7 times the first.
 const maxSynLevel = 7
 
-// synFIFO is a first-in, first-out queue of records. A record is not taken out of the middle: it goes when its turn comes.
-type synFIFO struct {
-	list []*synRecord
-	head int
-}
-
-func (q *synFIFO) push(r *synRecord) {
-	if q.head > 0 && q.head >= len(q.list)/2 && len(q.list) == cap(q.list) {
-		n := copy(q.list, q.list[q.head:])
-		clear(q.list[n:])
-		q.list, q.head = q.list[:n], 0
-	}
-	q.list = append(q.list, r)
-}
-
-func (q *synFIFO) front() *synRecord {
-	if q.head == len(q.list) {
-		return nil
-	}
-	return q.list[q.head]
-}
-
-func (q *synFIFO) pop() *synRecord {
-	r := q.front()
-	if r != nil {
-		q.list[q.head] = nil
-		q.head++
-		if q.head == len(q.list) {
-			q.list, q.head = q.list[:0], 0
-		}
-	}
-	return r
-}
-
 func (t *synTable) init()                    { t.byTuple = make(map[tuple]*synRecord) }
 func (t *synTable) get(key tuple) *synRecord { return t.byTuple[key] }
 
 func (t *synTable) remove(r *synRecord) {
-	if r.gone {
-		return
-	}
-	r.gone = true
+	r.waiting.leave()
+	r.owed.leave()
 	r.listener.synCount--
 	delete(t.byTuple, r.tuple)
 }
@@ -95,48 +58,33 @@ func (t *synTable) forget(l *listener) {
 func (t *synTable) deadline() Time {
 	next := Never
 	for level := range t.waiting {
-		if r := t.waiting[level].live(uint8(level)); r != nil {
+		if r := t.waiting[level].front(); r != nil {
 			next = min(next, r.retryAt)
 		}
 	}
 	return next
 }
 
-// live drops records from the front that are gone or moved on to another level, and returns the first that is not.
-func (q *synFIFO) live(level uint8) *synRecord {
-	for r := q.front(); r != nil; r = q.front() {
-		if !r.gone && r.level == level && r.retryAt != 0 {
-			return r
-		}
-		q.pop()
-	}
-	return nil
-}
-
 // await starts a record's timer for its SYN-ACK.
 func (s *Stack) await(r *synRecord, now Time) {
-	r.level = min(r.retries, maxSynLevel)
-	r.retryAt = now.Add(min(s.cfg.Defaults.InitialRTO<<r.level, maxRTO))
-	s.syns.waiting[r.level].push(r)
+	level := min(r.retries, maxSynLevel)
+	r.retryAt = now.Add(min(s.cfg.Defaults.InitialRTO<<level, maxRTO))
+	r.waiting.leave()
+	s.syns.waiting[level].push(&r.waiting, r)
 }
 
 // oweSynAck queues a record's SYN-ACK.
 func (s *Stack) oweSynAck(r *synRecord) {
-	if !r.queued {
-		r.queued = true
-		s.syns.send.push(r)
+	if !r.owed.linked() {
+		s.syns.owed.push(&r.owed, r)
 	}
 }
 
 // expireSyns sends SYN-ACKs again whose time is up, or gives up.
 func (s *Stack) expireSyns(now Time) {
 	for level := range s.syns.waiting {
-		for {
-			r := s.syns.waiting[level].live(uint8(level))
-			if r == nil || r.retryAt > now {
-				break
-			}
-			s.syns.waiting[level].pop()
+		waiting := &s.syns.waiting[level]
+		for r := waiting.front(); r != nil && r.retryAt <= now; r = waiting.front() {
 			if int(r.retries) >= r.listener.opt.synAckRetries() {
 				s.syns.remove(r)
 				s.stats.AttemptFails++
@@ -155,31 +103,29 @@ func (o *Options) synAckRetries() int { return max(o.SynRetries-1, 1) }
 
 // pollSynAck builds a SYN-ACK that is owed.
 func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
-	for r := s.syns.send.pop(); r != nil; r = s.syns.send.pop() {
-		r.queued = false
-		if r.gone {
-			continue
-		}
-		if r.sentAt == 0 {
-			r.sentAt = now
-		}
-		opt := &r.listener.opt
-		seg := wire.Segment{
-			SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
-			Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
-			Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
-			Options: s.synOptions(opt, r.tuple.local.Is4(), s.cfg.MTU),
-		}
-		// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
-		seg.Options.Set &= r.options.Set | wire.OptMSS
-		if seg.Options.Set.Has(wire.OptTimestamps) {
-			seg.Options.TSVal = uint32(now/Time(time.Millisecond)) + s.isn.tsOffset(r.tuple.local, r.tuple.remote)
-			seg.Options.TSEcr = r.options.TSVal
-		}
-		s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass)
-		return true
+	r := s.syns.owed.front()
+	if r == nil {
+		return false
 	}
-	return false
+	r.owed.leave()
+	if r.sentAt == 0 {
+		r.sentAt = now
+	}
+	opt := &r.listener.opt
+	seg := wire.Segment{
+		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
+		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
+		Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
+		Options: s.synOptions(opt, r.tuple.local.Is4(), s.cfg.MTU),
+	}
+	// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
+	seg.Options.Set &= r.options.Set | wire.OptMSS
+	if seg.Options.Set.Has(wire.OptTimestamps) {
+		seg.Options.TSVal = uint32(now/Time(time.Millisecond)) + s.isn.tsOffset(r.tuple.local, r.tuple.remote)
+		seg.Options.TSEcr = r.options.TSVal
+	}
+	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass)
+	return true
 }
 
 // synOptions are the options of our SYN, all that the user has not switched off.
@@ -242,6 +188,7 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 // arrivesSynReceived is RFC 9293 §3.10.7.4 for a passive open in SYN-RECEIVED.
 func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
 	if seg.Flags.Has(wire.SYN) && !seg.Flags.Has(wire.ACK) && seg.Seq == r.irs {
+		r.options.TSVal = seg.Options.TSVal
 		s.oweSynAck(r) // the peer's SYN again: our answer was lost
 		return
 	}

@@ -15,56 +15,32 @@ type timeWait struct {
 	tsRecent     uint32
 	tsOffset     uint32
 	expires      Time
-	user         *conn // whose handle the user still holds; nil otherwise
+	user         *conn          // whose handle the user still holds; nil otherwise
+	place        link[timeWait] // in timeWaitTable.order
 	window       uint16
 	tsOn         bool
-	gone         bool
 	ttl          uint8
 	trafficClass uint8
 }
 
-// timeWaitTable holds the records, in the order in which they expire. One whose time was restarted stands twice in the
-// order: the earlier place is passed over.
+// timeWaitTable holds the records, in the order in which they expire: all wait equally long.
 type timeWaitTable struct {
 	byTuple map[tuple]*timeWait
-	order   []timeWaitPlace
-	head    int
-}
-
-type timeWaitPlace struct {
-	record *timeWait
-	when   Time
+	order   list[timeWait]
 }
 
 func (t *timeWaitTable) init()                   { t.byTuple = make(map[tuple]*timeWait) }
 func (t *timeWaitTable) get(key tuple) *timeWait { return t.byTuple[key] }
 
-// append notes when w expires.
-func (t *timeWaitTable) append(w *timeWait) {
-	if t.head > 0 && t.head >= len(t.order)/2 && len(t.order) == cap(t.order) {
-		n := copy(t.order, t.order[t.head:])
-		clear(t.order[n:])
-		t.order, t.head = t.order[:n], 0
-	}
-	t.order = append(t.order, timeWaitPlace{w, w.expires})
-}
-
-// first returns the record that expires next, nil when there is none.
-func (t *timeWaitTable) first() *timeWait {
-	for t.head < len(t.order) {
-		place := &t.order[t.head]
-		if !place.record.gone && place.when == place.record.expires {
-			return place.record
-		}
-		*place = timeWaitPlace{}
-		t.head++
-	}
-	t.order, t.head = t.order[:0], 0
-	return nil
+// wait starts the time of a record, or starts it again.
+func (t *timeWaitTable) wait(w *timeWait, expires Time) {
+	w.expires = expires
+	w.place.leave()
+	t.order.push(&w.place, w)
 }
 
 func (t *timeWaitTable) deadline() Time {
-	if w := t.first(); w != nil {
+	if w := t.order.front(); w != nil {
 		return w.expires
 	}
 	return Never
@@ -81,22 +57,22 @@ func (t *timeWaitTable) detach(c *conn) {
 func (s *Stack) addTimeWait(c *conn, now Time) *timeWait {
 	if len(s.timeWait.byTuple) >= s.cfg.Limits.TimeWait {
 		s.stats.TimeWaitOverflows++
-		s.endTimeWait(s.timeWait.first(), now)
+		s.endTimeWait(s.timeWait.order.front(), now)
 	}
 	w := &timeWait{
-		tuple: c.tuple, sndNxt: c.snd.nxt, rcvNxt: c.rcv.nxt, expires: now.Add(s.cfg.TimeWait), user: c,
+		tuple: c.tuple, sndNxt: c.snd.nxt, rcvNxt: c.rcv.nxt, user: c,
 		tsOn: c.timestampsOn, tsRecent: c.rcv.tsRecent, tsOffset: c.tsOffset,
 		window: uint16(min(c.rcvWindow()>>c.rcv.scale, maxUnscaled)), ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,
 	}
 	s.timeWait.byTuple[c.tuple] = w
-	s.timeWait.append(w)
+	s.timeWait.wait(w, now.Add(s.cfg.TimeWait))
 	s.stats.TimeWaited++
 	return w
 }
 
 // endTimeWait drops a record. A user who still holds the handle sees CLOSED.
 func (s *Stack) endTimeWait(w *timeWait, now Time) {
-	w.gone = true
+	w.place.leave()
 	delete(s.timeWait.byTuple, w.tuple)
 	if c := w.user; c != nil {
 		w.user = nil
@@ -105,7 +81,7 @@ func (s *Stack) endTimeWait(w *timeWait, now Time) {
 }
 
 func (s *Stack) expireTimeWait(now Time) {
-	for w := s.timeWait.first(); w != nil && w.expires <= now; w = s.timeWait.first() {
+	for w := s.timeWait.order.front(); w != nil && w.expires <= now; w = s.timeWait.order.front() {
 		s.endTimeWait(w, now)
 	}
 }
@@ -131,6 +107,11 @@ func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 		if l := s.listeners.match(Endpoint{seg.local, seg.DstPort}); l != nil {
 			s.endTimeWait(w, now)
 			s.arrivesListen(l, now, seg)
+			if r := s.syns.get(w.tuple); r != nil {
+				// MAY-2 (1): the new ISS is "larger than the largest sequence number it used on the previous connection
+				// incarnation". After a fast transfer the clock that drives them is behind; Linux takes the same distance.
+				r.iss = seqnum.Max(r.iss, w.sndNxt.Add(maxUnscaled+2))
+			}
 			return
 		}
 	}
@@ -148,8 +129,7 @@ func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 		return
 	}
 	if seg.Flags.Has(wire.FIN) {
-		w.expires = now.Add(s.cfg.TimeWait)
-		s.timeWait.append(w)
+		s.timeWait.wait(w, now.Add(s.cfg.TimeWait))
 	}
 	s.ackTimeWait(w, now)
 }

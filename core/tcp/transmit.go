@@ -10,7 +10,6 @@ import (
 // build is the one segment builder. It is tried speculatively: what it says is the only truth about whether c has
 // something to send now.
 func (s *Stack) build(c *conn, now Time, t *Transmit) bool {
-	t.reset()
 	switch {
 	case c.synNow:
 		return s.buildSyn(c, now, t)
@@ -119,6 +118,7 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 	}
 	limit := min(s.burst(c, mss), max(room-room%mss, 0))
 	if limit == 0 && c.pipe() > 0 {
+		c.snd.limitedUntil = c.snd.nxt
 		return false
 	}
 	limit = max(limit, mss)
