@@ -7,12 +7,10 @@ SHELL := /bin/bash
 
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION)
+LDFLAGS := -X github.com/MUCZ/Starfish/daemon.Version=$(VERSION) -X github.com/MUCZ/Starfish/client.Version=$(VERSION)
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-BINDIR := $(PREFIX)/bin
-LIBDIR := $(PREFIX)/lib
 
 TOOLS := bin/tools
 FUZZTIME ?= 3s
@@ -45,7 +43,7 @@ check: ## All of CI: test, format, lint, API, architecture, race, fuzz smoke
 	@scripts/check.sh
 
 .PHONY: bench
-bench: $(TOOLS)/gotestsum ## Run all benchmarks; a table on stdout, the figures in bench.json
+bench: ## Run all benchmarks; a table on stdout, the figures in bench.json
 	@scripts/deps.sh test
 	@scripts/bench.sh
 
@@ -67,7 +65,7 @@ fuzz-smoke: ## Run every fuzz target for FUZZTIME (3s)
 
 .PHONY: install
 install: build ## Install under PREFIX (/usr/local), below DESTDIR when it is set
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' scripts/install.sh
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
 .PHONY: clean
 clean: ## Remove what the other targets make
