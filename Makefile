@@ -45,7 +45,7 @@ check: ## All of CI: test, format, lint, API, architecture, race, fuzz smoke
 .PHONY: bench
 bench: ## Run all benchmarks; a table on stdout, the figures in bench.json
 	@scripts/deps.sh test
-	@scripts/bench.sh
+	@scripts/bench.sh $(BENCHFLAGS)
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run golangci-lint

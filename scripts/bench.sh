@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# usage: bench.sh [GO-TEST-FLAG…] [PACKAGE…]
+# usage: bench.sh [FLAG-OF-./bench…]
 #
-# Runs every benchmark of the project in namespaces of their own, one after the other, and
-# prints go test's lines as they come, then a table; the figures go to bench.json. Those of
-# test/bench compare Starfish over a TUN device with the kernel's TCP over a veth pair.
+# All benchmarks in one run: first ./bench, which sets Starfish over a TUN device beside the
+# kernel's TCP over a veth pair, then those that stand beside the code, one package after
+# the other. Tables go to stdout, the figures to bench.json (the second kind as "packages").
 set -euo pipefail
 ROOT=$(cd -- "$(dirname -- "$0")/.." && pwd)
 # shellcheck source=scripts/lib.sh
@@ -55,20 +55,24 @@ table() {
 
 main() {
 	have jq || die "there is no 'jq' command: apt-get install jq"
-	[ "$#" -gt 0 ] || set -- -benchtime 1s ./...
 	"$GO" mod download
-	local log code=0
-	log=$(mktemp)
+	say "Starfish beside the kernel's TCP"
+	"$GO" run ./bench -o bench.json "$@"
+
+	say "The parts by themselves"
+	LOG=$(mktemp)
 	# shellcheck disable=SC2064 # the name is known now
-	trap "rm -f '$log'" EXIT
+	trap "rm -f '$LOG' '$LOG.json' '$LOG.all'" EXIT
 	# -p 1: two packages at once would measure each other.
-	scripts/enter.sh "$GO" test -p 1 -run '^$' -bench . -benchmem -timeout 30m "$@" | tee "$log" | grep -v 'no test files' || code=$?
-	figures <"$log" >bench.json
-	say
-	table bench.json
-	say
+	scripts/enter.sh "$GO" test -p 1 -run '^$' -bench . -benchmem -benchtime "${BENCHTIME:-0.5s}" -timeout 60m ./... >"$LOG" || {
+		grep -v 'no test files' "$LOG" >&2
+		die "a benchmark failed"
+	}
+	figures <"$LOG" >"$LOG.json"
+	table "$LOG.json"
+	jq --slurpfile packages "$LOG.json" '. + {packages: $packages[0]}' bench.json >"$LOG.all"
+	mv -- "$LOG.all" bench.json
 	say "the figures are in bench.json"
-	return "$code"
 }
 
 main "$@"

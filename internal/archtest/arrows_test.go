@@ -26,7 +26,7 @@ type ban struct {
 // The engine has no I/O, clock, goroutine, lock, logger or global randomness; this much of the standard library is pure
 // computation.
 var engineStd = []string{
-	"bytes", "cmp", "container", "crypto/hmac", "crypto/sha256", "encoding/binary", "errors", "fmt", "iter", "maps",
+	"bytes", "cmp", "container", "crypto/hmac", "crypto/sha256", "encoding/binary", "errors", "fmt", "io", "iter", "maps",
 	"math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "unsafe",
 }
 
@@ -105,8 +105,8 @@ const (
 	waterPkg = "/core/tun"
 )
 
-// free packages have no rule: tests, and helpers, which count as part of whoever imports them.
-var free = []string{"/internal", "/test", "/examples"}
+// free packages have no rule: tests, benchmarks, and helpers, which count as part of whoever imports them.
+var free = []string{"/internal", "/test", "/bench", "/examples"}
 
 func ruleOf(path string, rules []rule) (rule, bool) {
 	for _, r := range rules {
