@@ -13,6 +13,15 @@ const (
 	defaultMinRTO = 200 * time.Millisecond
 )
 
+// checkStacks lets the stacks recount themselves.
+func (r *run) checkStacks() {
+	for _, h := range r.hosts {
+		if err := h.Stack.Check(); err != nil {
+			r.fail("%s: %v", h.Name, err)
+		}
+	}
+}
+
 // checkUsers checks what must hold of every connection at any time, as far as it is seen from outside.
 func (r *run) checkUsers() {
 	for _, pair := range r.users {

@@ -241,7 +241,7 @@ func (d dice) user(rude bool) userPlan {
 		u.abortAfter = d.scale(1, 50_000)
 		u.deaf = d.oneIn(4)
 		// A reset that the link loses leaves the other end with a connection that only a probe finds dead.
-		u.options.KeepAlive, u.options.KeepAliveInterval = 30*time.Second, 10*time.Second
+		u.options.KeepAlive, u.options.KeepAliveInterval, u.options.KeepAliveCount = 30*time.Second, 10*time.Second, 127
 	}
 	return u
 }

@@ -98,6 +98,7 @@ func (r *run) play() (steps int, err error) {
 			r.fail("%v", err)
 			break
 		}
+		r.checkStacks()
 		r.checkUsers()
 		r.checkProgress(steps)
 		if !more {
