@@ -280,6 +280,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 		s.switchCongestionControl(c, now)
 	}
 	if c.state >= StateEstablished && c.state != StateTimeWait {
+		c.opt.RecvBuffer = max(c.opt.RecvBuffer, 1<<c.rcv.scale) // less can't be announced any more
 		c.updateMSS()
 		c.cc.onMSS(c.mss)
 		c.disarm(timerKeepAlive)

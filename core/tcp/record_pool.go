@@ -9,9 +9,11 @@ type recordPool struct {
 }
 
 const (
-	recordClasses     = 20
-	keptRecordArrays  = 256 // per class; more go back to the runtime
 	smallestRecordCap = 4
+	recordClasses     = 15
+	// keptRecords bounds what is kept of one class: one array of the largest, thousands of the smallest. Beyond it the
+	// runtime takes arrays back, and those that are larger than any class.
+	keptRecords = smallestRecordCap << (recordClasses - 1)
 )
 
 func recordClass(n int) int { return bits.Len(uint(max(n, smallestRecordCap)-1)) - 2 }
@@ -19,6 +21,9 @@ func recordClass(n int) int { return bits.Len(uint(max(n, smallestRecordCap)-1))
 // get returns an empty array with room for at least n records.
 func (p *recordPool) get(n int) []record {
 	class := recordClass(n)
+	if class >= recordClasses {
+		return make([]record, 0, n)
+	}
 	list := p.free[class]
 	if len(list) == 0 {
 		return make([]record, 0, smallestRecordCap<<class)
@@ -30,11 +35,8 @@ func (p *recordPool) get(n int) []record {
 
 // put takes back what get returned.
 func (p *recordPool) put(recs []record) {
-	if cap(recs) == 0 {
-		return
-	}
 	class := recordClass(cap(recs))
-	if len(p.free[class]) < keptRecordArrays {
+	if cap(recs) > 0 && class < recordClasses && len(p.free[class]) < keptRecords/cap(recs) {
 		p.free[class] = append(p.free[class], recs[:0])
 	}
 }

@@ -1,0 +1,276 @@
+package tcp
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+)
+
+// sentByte is what scoreboardModel knows of one byte.
+type sentByte struct{ sacked, lost, again bool }
+
+// scoreboardModel is a scoreboard that keeps a record for each byte.
+type scoreboardModel struct {
+	una   seqnum.Value
+	bytes []sentByte
+}
+
+func (m *scoreboardModel) nxt() seqnum.Value { return m.una.Add(seqnum.Size(len(m.bytes))) }
+
+func (m *scoreboardModel) push(n int) { m.bytes = append(m.bytes, make([]sentByte, n)...) }
+
+// ack returns how many bytes were not SACKed before.
+func (m *scoreboardModel) ack(n int) (fresh int) {
+	for _, b := range m.bytes[:n] {
+		if !b.sacked {
+			fresh++
+		}
+	}
+	m.bytes = m.bytes[n:]
+	m.una = m.una.Add(seqnum.Size(n))
+	return fresh
+}
+
+func (m *scoreboardModel) sack(from, to int) (fresh int) {
+	for i := from; i < to; i++ {
+		if !m.bytes[i].sacked {
+			fresh++
+			m.bytes[i] = sentByte{sacked: true}
+		}
+	}
+	return fresh
+}
+
+// markLost is IsLost of RFC 6675 for each byte.
+func (m *scoreboardModel) markLost(mss int) (found bool) {
+	above := 0
+	for i := len(m.bytes) - 1; i >= 0; i-- {
+		b := &m.bytes[i]
+		switch {
+		case b.sacked:
+			above++
+		case above > (dupThresh-1)*mss && !b.lost:
+			b.lost, found = true, true
+		}
+	}
+	return found
+}
+
+func (m *scoreboardModel) loseFirst(n int) (found bool) {
+	for i := range m.bytes[:n] {
+		found = found || !m.bytes[i].lost || m.bytes[i].again
+		m.bytes[i] = sentByte{lost: true}
+	}
+	return found
+}
+
+func (m *scoreboardModel) loseAll(reneged bool) {
+	for i := range m.bytes {
+		if !m.bytes[i].sacked || reneged {
+			m.bytes[i] = sentByte{lost: true}
+		}
+	}
+}
+
+// waiting returns the first byte to be retransmitted, -1 when there is none.
+func (m *scoreboardModel) waiting() int {
+	for i, b := range m.bytes {
+		if b.lost && !b.again {
+			return i
+		}
+	}
+	return -1
+}
+
+func (m *scoreboardModel) pipe() (n int) {
+	for _, b := range m.bytes {
+		if b.again || !b.sacked && !b.lost {
+			n++
+		}
+	}
+	return n
+}
+
+// scoreboardTest drives a scoreboard and its model.
+type scoreboardTest struct {
+	t     *testing.T
+	rng   *rand.Rand
+	board scoreboard
+	pool  recordPool
+	model scoreboardModel
+	now   Time
+	mss   int
+}
+
+func (x *scoreboardTest) step() {
+	x.now++
+	switch op := x.rng.IntN(20); {
+	case op < 6:
+		x.push()
+	case op < 9:
+		x.ack()
+	case op < 13:
+		x.sack()
+	case op < 15:
+		if got, want := x.board.markLost(x.mss), x.model.markLost(x.mss); got != want {
+			x.t.Fatalf("markLost found: %v, want %v", got, want)
+		}
+	case op < 18:
+		x.resend()
+	case op < 19:
+		x.loseFirst()
+	default:
+		reneged := x.rng.IntN(2) == 0
+		x.board.loseAll(reneged)
+		x.model.loseAll(reneged)
+	}
+	x.compare()
+}
+
+func (x *scoreboardTest) push() {
+	n := 1 + x.rng.IntN(3*x.mss)
+	if len(x.model.bytes)+n > 60*x.mss {
+		return
+	}
+	start := x.model.nxt()
+	x.board.push(&x.pool, record{start: start, end: start.Add(seqnum.Size(n)), sentAt: x.now - Time(x.rng.IntN(2))})
+	x.model.push(n)
+}
+
+func (x *scoreboardTest) ack() {
+	n := x.rng.IntN(len(x.model.bytes)/3 + 1)
+	if x.rng.IntN(10) == 0 {
+		n = len(x.model.bytes)
+	}
+	una, fresh := x.model.una.Add(seqnum.Size(n)), 0
+	x.board.ack(&x.pool, una, func(r *record) {
+		if !r.has(recSacked) {
+			fresh += int(r.size())
+		}
+	})
+	if want := x.model.ack(n); fresh != want {
+		x.t.Fatalf("ACK of %d bytes showed %d for the first time, want %d", n, fresh, want)
+	}
+}
+
+func (x *scoreboardTest) sack() {
+	if len(x.model.bytes) < 2 {
+		return
+	}
+	from := x.rng.IntN(len(x.model.bytes) - 1)
+	to := from + 1 + x.rng.IntN(len(x.model.bytes)-from)
+	to = min(to, from+4*x.mss, len(x.model.bytes))
+	fresh := 0
+	start := x.model.una.Add(seqnum.Size(from))
+	x.board.sack(&x.pool, start, start.Add(seqnum.Size(to-from)), func(r *record) { fresh += int(r.size()) })
+	if want := x.model.sack(from, to); fresh != want {
+		x.t.Fatalf("SACK of [%d, %d) showed %d bytes, want %d", from, to, fresh, want)
+	}
+}
+
+func (x *scoreboardTest) resend() {
+	i, want := x.board.nextLost(), x.model.waiting()
+	if (i < 0) != (want < 0) {
+		x.t.Fatalf("nextLost is record %d, the model waits at byte %d", i, want)
+	}
+	if i < 0 {
+		return
+	}
+	r := x.board.at(i)
+	if at := int(x.model.una.Size(r.start)); at != want {
+		x.t.Fatalf("nextLost is at byte %d, want %d", at, want)
+	}
+	if int(r.size()) > x.mss {
+		x.board.split(&x.pool, i, r.start.Add(seqnum.Size(x.mss)))
+	}
+	x.board.resent(i, x.now, txStamp{})
+	for k := range int(x.board.at(i).size()) {
+		x.model.bytes[want+k].again = true
+	}
+}
+
+func (x *scoreboardTest) loseFirst() {
+	if len(x.model.bytes) == 0 {
+		if x.board.loseFirst(&x.pool, x.mss) {
+			x.t.Fatal("a loss on an empty scoreboard")
+		}
+		return
+	}
+	first := x.board.at(0)
+	n, sacked := min(int(first.size()), x.mss), first.has(recSacked)
+	got := x.board.loseFirst(&x.pool, x.mss)
+	want := !sacked && x.model.loseFirst(n)
+	if got != want {
+		x.t.Fatalf("loseFirst found: %v, want %v", got, want)
+	}
+}
+
+// compare checks each byte's flags and all that is derived from them.
+func (x *scoreboardTest) compare() {
+	x.t.Helper()
+	b, m := &x.board, &x.model
+	if err := b.check(); err != nil {
+		x.t.Fatal(err)
+	}
+	at := m.una
+	for i := range b.len() {
+		r := b.at(i)
+		if r.start != at || r.size() == 0 {
+			x.t.Fatalf("record %d is [%d, %d) behind %d", i, r.start, r.end, at)
+		}
+		for ; at != r.end; at = at.Add(1) {
+			got := sentByte{r.has(recSacked), r.has(recLost), r.has(recInRetransmit)}
+			if want := m.bytes[m.una.Size(at)]; got != want {
+				x.t.Fatalf("byte %d is %+v, want %+v", m.una.Size(at), got, want)
+			}
+		}
+	}
+	if at != m.nxt() {
+		x.t.Fatalf("records end at %d, want %d", at, m.nxt())
+	}
+	if got, want := b.pipe(m.una, m.nxt()), m.pipe(); got != want {
+		x.t.Fatalf("pipe is %d, want %d", got, want)
+	}
+}
+
+func TestScoreboardAgainstBytes(t *testing.T) {
+	for seed := range uint64(200) {
+		x := scoreboardTest{t: t, rng: rand.New(rand.NewPCG(seed, 1)), mss: 5 + int(seed%7)}
+		x.model.una = seqnum.Value(0).Sub(seqnum.Size(x.rng.IntN(2000)))
+		for range 300 {
+			x.step()
+		}
+		x.board.clear(&x.pool)
+		if x.board.len() != 0 {
+			t.Fatal("cleared and not empty")
+		}
+	}
+}
+
+func TestScoreboardJoinsWhatIsSentAtOnce(t *testing.T) {
+	var b scoreboard
+	var pool recordPool
+	for i := range seqnum.Value(100) {
+		b.push(&pool, record{start: i * 1000, end: (i + 1) * 1000, sentAt: 5})
+	}
+	if b.len() != 2 {
+		t.Errorf("%d records of 100,000 bytes sent at once, want 2: records of more than %d are not joined", b.len(), maxRecord)
+	}
+	b.push(&pool, record{start: 100_000, end: 100_001, sentAt: 6})
+	if b.len() != 3 {
+		t.Errorf("%d records, want 3: the last was sent later", b.len())
+	}
+}
+
+func TestScoreboardGapPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a gap in the sequence was accepted")
+		}
+	}()
+	var b scoreboard
+	var pool recordPool
+	b.push(&pool, record{start: 0, end: 10})
+	b.push(&pool, record{start: 11, end: 12, sentAt: 1})
+}
