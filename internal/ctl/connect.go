@@ -1,0 +1,73 @@
+package ctl
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/MUCZ/Starfish/client"
+)
+
+func (a *app) connectCommand() *cobra.Command {
+	var flags connectionFlags
+	var source sourceValue
+	var connectTimeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "connect HOST:PORT",
+		Short: "Open a connection: stdin goes in, what comes back to stdout",
+		Long: `Connect opens a TCP connection through starfishd and joins it with stdin and
+stdout, as netcat does. At the end of stdin it closes the sending direction and
+goes on receiving; it ends when the peer closes.
+
+The addresses of a name are tried one after the other. HOST PORT is understood
+too.`,
+		Example: `  starfishctl connect 10.0.0.2:8080 < request > response
+  starfishctl connect --source 10.144.0.7 [fd00::2]:22
+  ssh -o ProxyCommand='starfishctl connect %h:%p' host`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			address, err := target(args)
+			if err != nil {
+				return err
+			}
+			dialer := client.Dialer{
+				LocalAddr: netip.AddrPort(source),
+				Options:   flags.clientOptions(),
+				Transport: client.Transport(flags.transport),
+			}
+			dialer.Options.ConnectTimeout = connectTimeout
+			return a.connect(cmd.Context(), &dialer, flags.network(), address)
+		},
+	}
+	cmd.Flags().Var(&source, "source", "start from IP or IP:PORT, one of the daemon's addresses")
+	cmd.Flags().DurationVar(&connectTimeout, "connect-timeout", 0, "bound on the opening handshake, such as 5s")
+	flags.register(cmd)
+	return cmd
+}
+
+func (a *app) connect(ctx context.Context, dialer *client.Dialer, network, address string) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	dialer.Client = c
+	dialCtx, cancel := a.bounded(ctx)
+	defer cancel()
+	conn, err := dialer.DialContext(dialCtx, network, address)
+	if err != nil {
+		return &addressError{address, err}
+	}
+	opened := conn.(*client.Conn)
+	a.sayConnection("connected", opened, "connected to %v from %v", opened.RemoteAddr(), opened.LocalAddr())
+	return a.relay(ctx, opened, a.stdin)
+}
+
+func (a *app) sayConnection(event string, conn *client.Conn, format string, args ...any) {
+	a.say(event, map[string]any{
+		"id": conn.ID(), "local": conn.LocalAddr().String(), "remote": conn.RemoteAddr().String(),
+	}, format, args...)
+}

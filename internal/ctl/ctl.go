@@ -1,0 +1,155 @@
+// Package ctl is starfishctl: one file for each verb.
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/MUCZ/Starfish/client"
+)
+
+// app is one run of the program: its streams and what the flags of every verb say.
+type app struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+
+	socket  string
+	json    bool
+	verbose bool
+	timeout time.Duration
+
+	started bool // the command line was understood; errors from here on are no usage errors
+}
+
+// Run executes a command line and returns the exit status.
+func Run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	// A closed stdout is an error to handle, not a death in the middle of a write. Ignoring the signal would do as
+	// well, but commands that the program starts would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	return a.exit(ctx, err)
+}
+
+// Command returns the whole tree of commands, from which manual pages are made.
+func Command() *cobra.Command {
+	return (&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}).root()
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "starfishctl",
+		Short: "Use the TCP connections of starfishd, and look at them",
+		Long: `Starfishctl opens, accepts and shows TCP connections of starfishd, the user-space
+TCP daemon.
+
+The exit status is 0 on success, 1 on an error of the network or the daemon, 2
+on an error in the command line, and 128 plus the signal's number when a signal
+ended the program.`,
+		Version:           client.Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		PersistentPreRun:  func(*cobra.Command, []string) { a.started = true },
+	}
+	root.SetVersionTemplate("starfishctl {{.Version}}\n")
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.socket, "socket", client.SocketPath(""), "the daemon's control `socket`; $STARFISH_SOCKET sets the default")
+	flags.Lookup("socket").DefValue = client.DefaultSocket
+	flags.BoolVar(&a.json, "json", false, "write one JSON object a line instead of text")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more")
+	flags.DurationVar(&a.timeout, "timeout", 0, "give up waiting for the daemon, or for the connection to open, after this `time` (0: never)")
+	root.AddCommand(a.connectCommand(), a.listenCommand(), a.ssCommand(), a.statsCommand(), a.statusCommand(),
+		a.closeCommand(), a.abortCommand(), a.versionCommand())
+	return root
+}
+
+// client returns a session with the daemon. The caller closes it.
+func (a *app) client() (*client.Client, error) { return client.New(a.socket) }
+
+// bounded returns a context that ends with ctx or with --timeout.
+func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.timeout > 0 {
+		return context.WithTimeout(ctx, a.timeout)
+	}
+	return context.WithCancel(ctx)
+}
+
+// withClient runs a verb that asks the daemon something and ends.
+func (a *app) withClient(ctx context.Context, verb func(ctx context.Context, c *client.Client) error) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	return verb(ctx, c)
+}
+
+// say writes to stderr what -v asks for: as text, or as an object whose event names it.
+func (a *app) say(event string, fields map[string]any, format string, args ...any) {
+	if !a.verbose {
+		return
+	}
+	if a.json {
+		object := map[string]any{"event": event}
+		for name, value := range fields {
+			object[name] = value
+		}
+		_ = writeJSON(a.stderr, object) // nothing can be said on a stderr that is closed
+		return
+	}
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// signalError says that a signal ended the program.
+type signalError struct{ signal syscall.Signal }
+
+func (e *signalError) Error() string { return e.signal.String() }
+
+// withSignals returns a context that SIGINT, SIGTERM and SIGHUP end, with a *signalError as its cause. A second signal
+// kills the program at once.
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			cancel(&signalError{s.(syscall.Signal)})
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// interrupted returns the signal that ended the context, if it was one.
+func interrupted(ctx context.Context) *signalError {
+	var s *signalError
+	if errors.As(context.Cause(ctx), &s) {
+		return s
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package ctl
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/MUCZ/Starfish/client"
+)
+
+// connectionFlags are the options that connect and listen share.
+type connectionFlags struct {
+	options    client.Options
+	recv, send sizeValue
+	congestion congestionValue
+	transport  transportValue
+	ipv4, ipv6 bool
+	noKeep     bool
+}
+
+func (f *connectionFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.DurationVar(&f.options.InitialRTO, "rto-initial", 0, "retransmission timeout before the first RTT sample, such as 200ms")
+	flags.Var(&f.recv, "recv-buffer", "receive buffer, and so the largest receive window: 64K, 4M")
+	flags.Var(&f.send, "send-buffer", "send buffer: 64K, 4M")
+	flags.Var(&f.congestion, "congestion", "congestion control: reno or cubic")
+	flags.DurationVar(&f.options.KeepAlive, "keepalive", 0, "idle time before keep-alive probes; negative switches them off")
+	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")
+	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")
+	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")
+	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "IPv4 only")
+	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "IPv6 only")
+	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
+}
+
+// clientOptions returns the options that the flags ask for.
+func (f *connectionFlags) clientOptions() client.Options {
+	o := f.options
+	o.RecvBuffer, o.SendBuffer, o.Congestion = int(f.recv), int(f.send), f.congestion.Congestion
+	return o
+}
+
+func (f *connectionFlags) network() string {
+	switch {
+	case f.ipv4:
+		return "tcp4"
+	case f.ipv6:
+		return "tcp6"
+	}
+	return "tcp"
+}
+
+// abortLimit bounds how long an interrupted program waits for the daemon to abort its connection.
+const abortLimit = 2 * time.Second
