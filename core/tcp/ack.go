@@ -128,6 +128,7 @@ func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment, priorUna seqnu
 	c.snd.wnd = wnd
 	c.snd.maxWnd = max(c.snd.maxWnd, wnd)
 	c.snd.wl1, c.snd.wl2 = seg.Seq, seg.Ack
+	c.probed = false
 	if wnd == 0 && !c.released {
 		// RFC 9293 §3.8.6.1: "the connection must stay open as long as the receiving TCP endpoint … acknowledges the probes"
 		// (MUST-37). For an orphan there is no user to give up, so the user timeout still counts.

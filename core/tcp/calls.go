@@ -239,12 +239,14 @@ func (s *Stack) Close(now Time, id ConnID) error {
 	return nil
 }
 
-// Abort ends a connection at once: the peer gets an RST (RFC 9293 §3.10.5). The handle is stale afterwards.
+// Abort ends a connection at once: the peer gets an RST (RFC 9293 §3.10.5). The handle is stale afterwards. It also
+// ends what its user has closed and what still sends, by the handle that Connections gives; what waits for Accept
+// belongs to its listener.
 func (s *Stack) Abort(now Time, id ConnID) error {
 	s.begin(now)
-	c, err := s.user(id)
-	if err != nil {
-		return err
+	c := s.conns.find(id)
+	if c == nil || c.waiting {
+		return ErrNotFound
 	}
 	s.abort(c, now)
 	return nil

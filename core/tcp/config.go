@@ -82,6 +82,12 @@ func (c *Config) setDefaults() error {
 	orDefault(&l.ResetsPerSec, 10_000)
 	orDefault(&l.ChallengeAcks, 10)
 	orDefault(&l.DroppedReplies, 1024)
+	return c.validate()
+}
+
+// validate reports the first field that is out of its range.
+func (c *Config) validate() error {
+	l := &c.Limits
 	switch {
 	case c.MTU < minMTU || c.MTU > maxMTU:
 		return fmt.Errorf("%w: MTU %d is outside %d to %d", ErrInvalid, c.MTU, minMTU, maxMTU)
@@ -91,6 +97,18 @@ func (c *Config) setDefaults() error {
 		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
 	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
 		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-58)", ErrInvalid, c.DelayedAck)
+	}
+	for _, n := range []int64{
+		int64(c.InitialWindow), int64(c.TimeWait), int64(c.FinWait2), int64(l.Connections), int64(l.Listeners),
+		int64(l.SynQueue), int64(l.AcceptQueue), int64(l.TimeWait), int64(l.OutOfOrder), int64(l.SentSegments),
+		l.ReceiveMemory, int64(l.ResetsPerSec), int64(l.ChallengeAcks), int64(l.DroppedReplies),
+	} {
+		if n < 0 {
+			return fmt.Errorf("%w: a limit or time of %d", ErrInvalid, n)
+		}
+	}
+	if most := int(time.Second); l.ResetsPerSec > most || l.ChallengeAcks > most {
+		return fmt.Errorf("%w: more than one reply a nanosecond", ErrInvalid)
 	}
 	return c.Defaults.Validate()
 }

@@ -20,6 +20,7 @@ type conn struct {
 
 	ackNow        bool // an ACK is owed at once
 	probeNow      bool // a window or keep-alive probe is owed
+	probed        bool // a window probe was sent and not answered
 	synNow        bool // the SYN (or SYN-ACK of a simultaneous open) is owed
 	forcePartial  bool // the persist timer overrides silly window avoidance, once
 	recvShut      bool // the user wants no more data

@@ -56,15 +56,22 @@ func (t *connTable) give(c *conn) {
 // get returns the connection that a user's handle names, and nil when the handle is stale or nobody has it yet: a
 // connection that waits for Accept belongs to its listener.
 func (t *connTable) get(id ConnID) *conn {
+	if c := t.find(id); c != nil && !c.released && !c.waiting {
+		return c
+	}
+	return nil
+}
+
+// find returns the connection that id names, whoever it belongs to.
+func (t *connTable) find(id ConnID) *conn {
 	index := id.Index()
 	if int(index) >= len(t.chunks)*connChunk {
 		return nil
 	}
-	c := t.slot(index)
-	if c.id() != id || c.released || c.waiting || !c.inUse() {
-		return nil
+	if c := t.slot(index); c.id() == id && c.inUse() {
+		return c
 	}
-	return c
+	return nil
 }
 
 // each calls visit for every slot in use.

@@ -174,9 +174,10 @@ func (s *Stack) closeConn(c *conn, _ Time, err error) {
 	s.maybeFree(c)
 }
 
-// resetConn ends c and tells the peer by RST, unless the peer can't know it (RFC 9293 §3.10.5).
+// resetConn ends c and tells the peer by RST where RFC 9293 §3.10.5 says so: not if the peer can't know the connection, nor
+// once both have sent their FIN. A FIN of ours that is only queued does not count.
 func (s *Stack) resetConn(c *conn, now Time, err error) {
-	if synchronized.has(c.state) && c.state != StateTimeWait || c.state == StateSynReceived {
+	if owesReset.has(c.state) || bothClose.has(c.state) && !c.finSent {
 		s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
 			tuple: c.tuple, seq: c.snd.nxt, ack: c.rcv.nxt, flags: wire.RST | wire.ACK,
 			ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,

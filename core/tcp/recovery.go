@@ -177,7 +177,10 @@ func (s *Stack) persistTimeout(c *conn, now Time) {
 	}
 	c.backoff = min(c.backoff+1, maxBackoff)
 	if c.snd.wnd == 0 {
-		c.probeNow = true
+		if !c.probed && !c.released {
+			c.snd.progressAt = now
+		}
+		c.probeNow, c.probed = true, true
 		c.stat.zeroWindowProbes++
 		s.stats.WindowProbes++
 	} else {
@@ -200,7 +203,11 @@ func (s *Stack) userTimeout(c *conn, now Time) {
 	if !c.outstanding() && !c.hasUnsent() {
 		return
 	}
-	if due := c.snd.progressAt.Add(c.opt.UserTimeout); due > now {
+	due := c.snd.progressAt.Add(c.opt.UserTimeout)
+	if !c.outstanding() && !c.probed && !c.released {
+		due = now.Add(c.opt.UserTimeout) // between window probes nothing is unanswered (RFC 9293 MUST-37)
+	}
+	if due > now {
 		s.arm(c, timerUser, due)
 		return
 	}

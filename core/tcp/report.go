@@ -10,15 +10,15 @@ func (s *Stack) Status(id ConnID, st *Status) error {
 	return nil
 }
 
-// OrphanStatus is Status for a connection that its user has closed and that is not finished yet, as Connections lists it.
+// OrphanStatus is Status for any connection that Connections lists: those too that their users have closed and that are
+// not finished yet, and those that wait for Accept.
 func (s *Stack) OrphanStatus(id ConnID, st *Status) error {
-	if index := id.Index(); int(index) < len(s.conns.chunks)*connChunk {
-		if c := s.conns.slot(index); c.id() == id && c.inUse() {
-			s.report(c, st)
-			return nil
-		}
+	c := s.conns.find(id)
+	if c == nil {
+		return ErrNotFound
 	}
-	return ErrNotFound
+	s.report(c, st)
+	return nil
 }
 
 func (s *Stack) report(c *conn, st *Status) {

@@ -236,13 +236,13 @@ func TestZeroWindowProbe(t *testing.T) {
 	h.want("P. 1:101 ack 1")
 }
 
-// TestZeroWindowProbeUnanswered: without an answer the user timeout ends it.
+// TestZeroWindowProbeUnanswered: the user timeout ends it, counted from the first probe without an answer.
 func TestZeroWindowProbeUnanswered(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.UserTimeout = 10 * time.Second }))
 	h.enter(tcp.StateEstablished)
 	h.in(". 1 ack 1 win 0")
 	h.send(100)
-	h.advance(10*time.Second + tick)
+	h.advance(10*time.Second + 200*time.Millisecond + 2*tick)
 	h.wantClosed(tcp.ErrTimeout)
 	h.skip()
 }

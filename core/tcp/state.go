@@ -47,9 +47,9 @@ func (set stateSet) has(s State) bool { return set>>s&1 != 0 }
 
 // legalTransitions is RFC 9293 §3.3.2, figure 5, with the text of §3.10: every state may fall to CLOSED
 // (abort, reset, timeout). LISTEN isn't a connection's state here: a listener is an object of its own, and a passive
-// open begins in SYN-RECEIVED, or in ESTABLISHED when its compact record has done the handshake.
+// open begins in ESTABLISHED, when its compact record has done the handshake.
 var legalTransitions = [numStates]stateSet{
-	StateClosed:      states(StateSynSent, StateSynReceived, StateEstablished),
+	StateClosed:      states(StateSynSent, StateEstablished),
 	StateSynSent:     states(StateClosed, StateSynReceived, StateEstablished),
 	StateSynReceived: states(StateClosed, StateEstablished),
 	StateEstablished: states(StateClosed, StateFinWait1, StateCloseWait),
@@ -68,6 +68,10 @@ var (
 	maySendData = states(StateEstablished, StateCloseWait)
 	// receivesData: the peer has not sent its FIN yet.
 	receivesData = states(StateEstablished, StateFinWait1, StateFinWait2)
+	// owesReset: the peer counts on us, and an abort tells it (RFC 9293 §3.10.5).
+	owesReset = states(StateSynReceived, StateEstablished, StateFinWait1, StateFinWait2, StateCloseWait)
+	// bothClose: the peer has sent its FIN, and ours is queued or sent.
+	bothClose = states(StateClosing, StateLastAck)
 	// finQueued: our FIN is queued or sent.
 	finQueued = states(StateFinWait1, StateFinWait2, StateClosing, StateLastAck, StateTimeWait)
 )

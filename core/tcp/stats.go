@@ -26,14 +26,13 @@ const (
 	DropReassemblyFull // more out-of-order ranges than Limits.OutOfOrder
 	DropNoMemory
 	DropICMPNoMatch // an ICMP error about nothing that we sent (RFC 5927 §4)
-	DropClosedListener
 	NumDrops
 )
 
 var dropNames = [NumDrops]string{
 	"BadTransportChecksum", "NotOurs", "BadSource", "Fragment", "UnknownProtocol", "SynQueueFull", "AcceptQueueFull",
 	"TooManyConnections", "ReplyQueueFull", "ResetRateLimit", "PAWS", "OutsideWindow", "NoAck", "UnacceptableAck",
-	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch", "ClosedListener",
+	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch",
 }
 
 func (d Drop) String() string {

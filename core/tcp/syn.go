@@ -121,7 +121,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 	// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
 	seg.Options.Set &= r.options.Set | wire.OptMSS
 	if seg.Options.Set.Has(wire.OptTimestamps) {
-		seg.Options.TSVal = uint32(now/Time(time.Millisecond)) + s.isn.tsOffset(r.tuple.local, r.tuple.remote)
+		seg.Options.TSVal = s.tsNow(now, &r.tuple)
 		seg.Options.TSEcr = r.options.TSVal
 	}
 	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass)
@@ -145,6 +145,11 @@ func (s *Stack) synOptions(opt *Options, v4 bool, mtu int) wire.Options {
 		o.Set |= wire.OptWindowScale
 	}
 	return o
+}
+
+// tsNow is the timestamp clock towards a peer before there is a connection.
+func (s *Stack) tsNow(now Time, t *tuple) uint32 {
+	return uint32(now/Time(time.Millisecond)) + s.isn.tsOffset(t.local, t.remote)
 }
 
 // arrivesListen is RFC 9293 §3.10.7.2.
@@ -238,6 +243,9 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
 		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
 		window: uint16(min(opt.RecvBuffer, maxUnscaled)), ttl: opt.TTL, trafficClass: opt.TrafficClass,
+		// RFC 7323 §3.2: once negotiated, every segment but RST MUST carry timestamps.
+		tsOn:  r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps,
+		tsVal: s.tsNow(now, &r.tuple), tsEcr: r.options.TSVal,
 	})
 }
 
