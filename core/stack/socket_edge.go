@@ -73,6 +73,7 @@ func (e *socketEdge) fill(s *shard) {
 			return
 		}
 	}
+	e.feed(s) // what the last round has read: only after Send tells the engine that there is room again
 }
 
 // feed gives the engine what waits in in, and reports whether nothing waits any more.
