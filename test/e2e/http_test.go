@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nginx starts a web server of the kernel's on both families that serves the directory.
+func nginx(t *testing.T, h *host, root string) {
+	t.Helper()
+	need(t, "nginx")
+	dir := t.TempDir()
+	background(t, h.Command("nginx", "-p", dir, "-c", writeFile(t, dir, "nginx.conf", fmt.Sprintf(`
+daemon off; master_process off; pid nginx.pid; error_log stderr;
+events {}
+http {
+	access_log off; sendfile on;
+	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
+	uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+	server { listen %[2]s:%[4]d; listen [%[3]s]:%[4]d; root %[5]s; }
+}`, dir, kernelV4, kernelV6, nginxPort, root))))
+	awaitListener(t, h.Namespace, nginxPort)
+}
+
+// TestNginx has Go's own HTTP client fetch files of nginx over each transport, and starfishctl speak HTTP by hand.
+func TestNginx(t *testing.T) {
+	h := newHost(t)
+	path := file(t, 1, fileSize)
+	nginx(t, h, filepath.Dir(path))
+	for _, f := range families {
+		for _, transport := range transports {
+			t.Run(f.name+"/"+transport.String(), func(t *testing.T) {
+				tr := &http.Transport{DialContext: h.daemon.dialer(transport).DialContext}
+				defer tr.CloseIdleConnections()
+				web := &http.Client{Transport: tr, Timeout: programLimit}
+				for range 3 { // the second and third on the connection of the first
+					fetch(t, web, fmt.Sprintf("http://%s/%s", net.JoinHostPort(f.kernels, fmt.Sprint(nginxPort)), filepath.Base(path)))
+				}
+			})
+		}
+	}
+	t.Run("by hand", func(t *testing.T) {
+		ctl := h.daemon.ctl(t, "connect", fmt.Sprintf("%s:%d", kernelV4, nginxPort))
+		ctl.Stdin = strings.NewReader("GET /" + filepath.Base(path) + " HTTP/1.0\r\n\r\n")
+		header, body, _ := strings.Cut(output(t, programLimit, ctl), "\r\n\r\n")
+		if !strings.HasPrefix(header, "HTTP/1.1 200 OK\r\n") {
+			t.Errorf("answer: %.200q", header)
+		}
+		if got, want := receive(strings.NewReader(body)), receive(content(1, fileSize)); got != want {
+			t.Errorf("body is %+v, want %+v", got, want)
+		}
+	})
+}
+
+func fetch(t *testing.T, web *http.Client, url string) {
+	t.Helper()
+	response, err := web.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if got, want := receive(response.Body), receive(content(1, fileSize)); response.StatusCode != http.StatusOK || got != want {
+		t.Fatalf("%s: %s: got %+v, want %+v", url, response.Status, got, want)
+	}
+}
+
+// TestCurl has curl download from and upload to Go's own HTTP server on a listener of the stack.
+func TestCurl(t *testing.T) {
+	need(t, "curl")
+	h := newHost(t)
+	for _, f := range families {
+		for _, transport := range transports {
+			t.Run(f.name+"/"+transport.String(), func(t *testing.T) {
+				l := h.daemon.listen(t, transport, net.JoinHostPort(f.ours, "0"))
+				uploads := make(chan sum, 1)
+				serve(t, l, uploads)
+				out := filepath.Join(t.TempDir(), "out")
+				output(t, programLimit, h.Command("curl", "--silent", "--show-error", "--fail", "--output", out, "http://"+l.Addr().String()+"/"))
+				wantContent(t, out, 1, fileSize)
+				output(t, programLimit, h.Command("curl", "--silent", "--show-error", "--fail",
+					"--upload-file", file(t, 2, fileSize), "http://"+l.Addr().String()+"/upload"))
+				if got, want := <-uploads, receive(content(2, fileSize)); got != want {
+					t.Errorf("uploaded %+v, want %+v", got, want)
+				}
+			})
+		}
+	}
+}
+
+// serve runs a web server on l until the test ends: it gives content to GET, and takes what is PUT.
+func serve(t *testing.T, l net.Listener, uploads chan<- sum) {
+	t.Helper()
+	errors := new(lockedBuffer)
+	server := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut {
+				uploads <- receive(r.Body)
+				return
+			}
+			w.Header().Set("Content-Length", fmt.Sprint(fileSize))
+			if _, err := io.Copy(w, content(1, fileSize)); err != nil {
+				fmt.Fprintln(errors, "GET:", err)
+			}
+		}),
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		if err := server.Shutdown(context.Background()); err != nil {
+			t.Errorf("shut the server down: %v", err)
+		}
+		if err := <-done; err != http.ErrServerClosed {
+			t.Errorf("serve: %v", err)
+		}
+		if text := errors.String(); text != "" {
+			t.Error(text)
+		}
+	})
+}
+
+// TestSSH logs in through starfishctl connect as ssh's ProxyCommand, runs a command and moves data both ways through it.
+func TestSSH(t *testing.T) {
+	need(t, "ssh", "sshd", "ssh-keygen")
+	h := newHost(t)
+	dir := t.TempDir()
+	for _, key := range []string{"host", "user"} {
+		h.Run(t, fmt.Sprintf("ssh-keygen -q -t ed25519 -N '' -f %s/%s", dir, key))
+	}
+	sshd := h.Run(t, "mkdir -p /run/sshd && command -v sshd") // its privilege separation wants that directory
+	background(t, h.Command(strings.TrimSpace(sshd), "-D", "-e", "-f", writeFile(t, dir, "sshd_config", fmt.Sprintf(`
+Port %d
+ListenAddress %s
+HostKey %[3]s/host
+AuthorizedKeysFile %[3]s/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+PasswordAuthentication no
+`, sshdPort, kernelV4, dir))))
+	awaitListener(t, h.Namespace, sshdPort)
+
+	proxy := h.daemon.ctl(t, "connect", "%h:%p")
+	ssh := h.Command("ssh", "-F", "none", "-T", "-i", dir+"/user", "-p", fmt.Sprint(sshdPort),
+		"-o", "ProxyCommand="+strings.Join(proxy.Args, " "),
+		"-o", "UserKnownHostsFile="+dir+"/known_hosts", "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes",
+		"-o", "GlobalKnownHostsFile=none",
+		"root@"+kernelV4, "echo \"$SSH_CONNECTION\" >&2; cat; exit 7")
+	ssh.Stdin = open(t, file(t, 1, fileSize), os.O_RDONLY)
+	var stdout, stderr bytes.Buffer
+	ssh.Stdout, ssh.Stderr = &stdout, &stderr
+	err := runFor(programLimit, ssh)
+	if exitStatus(ssh.ProcessState) != 7 {
+		t.Fatalf("ssh: %v\n%s", err, stderr.String())
+	}
+	if !strings.Contains(stderr.String(), ourV4+" ") {
+		t.Errorf("sshd saw the connection come from elsewhere: %q", stderr.String())
+	}
+	if got, want := receive(&stdout), receive(content(1, fileSize)); got != want {
+		t.Errorf("came back: %+v, want %+v", got, want)
+	}
+}
