@@ -1,0 +1,15 @@
+// Command bench measures Starfish beside the kernel's own TCP, in one run, on one machine.
+//
+// It makes network namespaces of its own, which end with it:
+//
+//	namespace "peer"                                   namespace "local"
+//	┌───────────────────────────────────────────────┐  ┌────────────────┐
+//	│ peer: kernel sockets, the same for every way ─┼veth─ kernel worker │
+//	│   │ TUN            │ TUN                      │  └────────────────┘
+//	│ in-process worker  daemon ─ data socket worker│
+//	│                           ─ gRPC worker       │
+//	└───────────────────────────────────────────────┘
+//
+// A TUN device takes the place of the veth pair and of the kernel's TCP behind it. Each box is a process of its own, and
+// every worker runs the same loops on its net.Conn. The processor time of all processes that take part is counted.
+package main

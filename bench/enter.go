@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// roleBench is the process that runs the benchmarks, inside namespaces of its own.
+const roleBench = "bench"
+
+// enter runs this program again in a network namespace and as the first process of a process namespace, so that whatever
+// it makes ends with it. An ordinary user becomes root by a user namespace.
+func enter() error {
+	// A wrong flag is better told before there are any namespaces.
+	if _, err := parseFlags(os.Args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	cmd := again(ctx, roleBench, unix.CLONE_NEWNET|unix.CLONE_NEWPID)
+	cmd.Args = append(cmd.Args, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	// The kernel kills the child when the thread that made it ends, which must not be before the process does.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("network namespaces can't be made: %w; run it as root, or allow user namespaces", err)
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && ctx.Err() == nil {
+		os.Exit(max(1, exit.ExitCode())) // it has said why
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// again is this program in another role. It dies with the process that starts it.
+func again(ctx context.Context, role string, namespaces uintptr) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = []string{"bench"}
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: unix.SIGKILL}
+	return cmd
+}

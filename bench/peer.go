@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// rolePeer is the process at the other end of every connection.
+const rolePeer = "peer"
+
+// The ports of the peer's services.
+const (
+	sinkPort   = 5001 // reads until the end
+	sourcePort = 5002 // writes until nobody reads
+	echoPort   = 5003
+	endPort    = 5010 // waits for the end and ends
+	// endPorts are many, because a connection's ports stay in TIME-WAIT for a minute: 28,000 of one client to each.
+	endPorts = 32
+)
+
+// bufferSize is what every program here reads and writes at a time.
+const bufferSize = 256 << 10
+
+// peer serves with kernel sockets.
+type peer struct {
+	listeners []net.Listener
+}
+
+func newPeer(*setup) (service, error) {
+	p := new(peer)
+	services := map[int]func(net.Conn){sinkPort: sink, sourcePort: source, echoPort: echo}
+	for i := range endPorts {
+		services[endPort+i] = sink
+	}
+	for port, serve := range services {
+		l, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		p.listeners = append(p.listeners, l)
+		go accept(l, serve)
+	}
+	return p, nil
+}
+
+func (p *peer) run(*load) (map[string]float64, error) {
+	return nil, errors.New("the peer only serves")
+}
+
+func (p *peer) close() error {
+	var errs []error
+	for _, l := range p.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func accept(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return // it is closed
+		}
+		go func() {
+			defer c.Close()
+			serve(c)
+		}()
+	}
+}
+
+func sink(c net.Conn) {
+	// A connection that only ends should not cost a large buffer.
+	var first [1]byte
+	if _, err := c.Read(first[:]); err != nil {
+		return
+	}
+	buf := make([]byte, bufferSize)
+	for {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+func source(c net.Conn) {
+	buf := make([]byte, bufferSize)
+	for {
+		if _, err := c.Write(buf); err != nil {
+			return
+		}
+	}
+}
+
+func echo(c net.Conn) {
+	var b [1]byte
+	for {
+		if _, err := c.Read(b[:]); err != nil {
+			return
+		}
+		if _, err := c.Write(b[:]); err != nil {
+			return
+		}
+	}
+}
