@@ -86,6 +86,14 @@ func setLength(b []byte, n int) {
 	binary.BigEndian.PutUint16(header[10:], ^wire.Fold(wire.Sum(0, header)))
 }
 
+// transportStart is where the TCP header begins in an IP packet that a stack has built: without extension headers.
+func transportStart(b []byte) int {
+	if b[0]>>4 == 6 {
+		return wire.IPv6HeaderLen
+	}
+	return int(b[0]&0xf) * 4
+}
+
 // finishChecksum computes the TCP checksum of the IP packet b.
 func finishChecksum(b []byte, transport int) {
 	var ip wire.IP

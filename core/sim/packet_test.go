@@ -26,17 +26,10 @@ func superSegment(v6 bool, size, payload int, flags wire.Flags, seq seqnum.Value
 	return packet{data: b[:n+payload], segmentSize: size, trusted: true}
 }
 
-func transportOf(p packet) int {
-	if p.data[0]>>4 == 6 {
-		return wire.IPv6HeaderLen
-	}
-	return wire.IPv4HeaderLen
-}
-
 func cutAll(p packet) []packet {
 	var out []packet
 	alloc := func(n int) []byte { return make([]byte, n) }
-	cut(p, transportOf(p), alloc, func(q packet) { out = append(out, q) })
+	cut(p, transportStart(p.data), alloc, func(q packet) { out = append(out, q) })
 	return out
 }
 
@@ -99,7 +92,7 @@ func TestJoinUndoesCut(t *testing.T) {
 			t.Fatalf("joined into %d packets, segments of %d", len(joined), joined[0].segmentSize)
 		}
 		// The checksum of a super-segment means nothing.
-		field := transportOf(p) + wire.TCPChecksumOffset
+		field := transportStart(p.data) + wire.TCPChecksumOffset
 		binary.BigEndian.PutUint16(before[field:], 0)
 		binary.BigEndian.PutUint16(joined[0].data[field:], 0)
 		if !bytes.Equal(before, joined[0].data) {
