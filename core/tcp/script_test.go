@@ -55,6 +55,11 @@ func with(change func(*tcp.Options)) setting {
 	return func(_ *tcp.Config, o *tcp.Options) { change(o) }
 }
 
+// overIPv6 moves a script to IPv6.
+func overIPv6(h *script) {
+	h.local.Addr, h.remote.Addr = wire.Addr16([16]byte{0xfd, 15: 1}), wire.Addr16([16]byte{0xfd, 15: 2})
+}
+
 // newScript returns a script whose connection has no options but the MSS, and neither delays ACKs nor holds small segments
 // back (Nagle).
 func newScript(t *testing.T, settings ...setting) *script {

@@ -370,11 +370,16 @@ func stateNamed(t *testing.T, name string) tcp.State {
 	return 0
 }
 
-// TestTranscripts plays every transcript from both sides.
+// TestTranscripts plays every transcript from both sides, over both families.
 func TestTranscripts(t *testing.T) {
 	for _, tr := range transcripts {
 		for _, side := range []string{"A", "B"} {
 			t.Run(tr.name+"/"+side, func(t *testing.T) { tr.play(newScript(t), side) })
+			t.Run(tr.name+"/"+side+" over IPv6", func(t *testing.T) {
+				h := newScript(t)
+				overIPv6(h)
+				tr.play(h, side)
+			})
 		}
 	}
 }
