@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"net"
 
 	"golang.org/x/sys/unix"
 
@@ -17,14 +18,18 @@ import (
 // the socket is closed.
 //
 // Done, which may be nil, is called once, on a goroutine of its own, when the socket is closed: with nil after an end in
-// good order, with the reason why the connection ended, or with net.ErrClosed after Close or Abort of the Conn.
+// good order, with the reason why the connection ended, or with net.ErrClosed after Close or Abort of the Conn. That the
+// connection has ended already is no error, and told in the same way.
 func (c *Conn) Attach(fd int, done func(err error)) error {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return c.opError("attach", fmt.Errorf("set non-blocking: %w", err))
 	}
 	c.mu.Lock()
-	err := c.usable()
-	if err == nil && c.intent&wantAttach != 0 {
+	var err error
+	switch {
+	case c.closed:
+		err = net.ErrClosed
+	case c.intent&wantAttach != 0:
 		err = errAttached
 	}
 	if err != nil {
