@@ -132,7 +132,12 @@ func (d *Daemon) attach(c *connection, socket *net.UnixConn) error {
 	c.mu.Lock()
 	c.edge, c.socket = edgeDataSocket, dataSocket{fd: fd, cookie: cookie}
 	c.mu.Unlock()
-	if err := c.conn.Attach(fd, func(err error) { d.end(c, err) }); err != nil {
+	ended := func(err error) {
+		if !errors.Is(err, net.ErrClosed) { // whoever closed or aborted it tells how it ended
+			d.end(c, err)
+		}
+	}
+	if err := c.conn.Attach(fd, ended); err != nil {
 		return errors.Join(err, unix.Close(fd))
 	}
 	d.counters.dataSockets.Add(1)

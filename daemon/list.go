@@ -29,9 +29,7 @@ func (d *Daemon) GetConnection(ctx context.Context, request *starfishv1.GetConne
 	}
 	id := request.GetConnectionId()
 	if c := d.registry.connection(id); c != nil && d.visible(s, c.owner) {
-		if p, ok := d.describe(c); ok {
-			return &starfishv1.GetConnectionResponse{Connection: p}, nil
-		}
+		return &starfishv1.GetConnectionResponse{Connection: d.describe(c)}, nil
 	}
 	if e, ok := d.registry.endedConnection(id); ok && d.visible(s, e.summary.owner) {
 		p := e.summary.proto()
@@ -42,16 +40,18 @@ func (d *Daemon) GetConnection(ctx context.Context, request *starfishv1.GetConne
 	return nil, notFound("get", connectionName(id), "no such connection")
 }
 
-// describe tells all about a live connection, unless it is not live any more.
-func (d *Daemon) describe(c *connection) (*starfishv1.Connection, bool) {
-	st, err := c.conn.Status()
-	if err != nil {
-		return nil, false
-	}
+// describe tells all about a connection. One that the stack has just let go is about to be taken off the books.
+func (d *Daemon) describe(c *connection) *starfishv1.Connection {
 	p := c.summary.proto()
 	p.Transport = c.transport()
+	st, err := c.conn.Status()
+	if err != nil {
+		p.State = starfishv1.ConnectionState_CONNECTION_STATE_CLOSED
+		p.End = ending{errno: errnoOf(c.conn.Err()), when: time.Now()}.proto()
+		return p
+	}
 	d.fill(p, &st)
-	return p, true
+	return p
 }
 
 // fill adds what the engine knows.
@@ -121,9 +121,7 @@ func (d *Daemon) ListConnections(ctx context.Context, request *starfishv1.ListCo
 		conns := d.registry.connectionsAfter(token.after, room, shown)
 		for _, c := range conns {
 			token.after = c.id
-			if p, ok := d.describe(c); ok {
-				response.Connections = append(response.Connections, p)
-			}
+			response.Connections = append(response.Connections, d.describe(c))
 		}
 		if room -= len(conns); room == 0 {
 			response.NextPageToken = token.String()
@@ -250,6 +248,7 @@ func (d *Daemon) info(st *tcp.Status) *starfishv1.TcpInfo {
 		Age:                since(st.Opened),
 		LastSent:           since(st.LastSent),
 		LastReceived:       since(st.LastReceived),
+		UrgentBytes:        uint32(st.UrgentBytes),
 	}
 }
 

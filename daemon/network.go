@@ -47,6 +47,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 		Pool:            pool,
 		Shards:          shards,
 		Logf:            log.Sugar().Infof,
+		// Defaults of connections are laid under each client's options instead: they can change.
 		TCP: tcp.Config{
 			FirstPort:     e.FirstPort,
 			LastPort:      e.LastPort,
@@ -54,7 +55,6 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			DelayedAck:    e.DelayedAck,
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
-			Defaults:      cfg.TCP.Options(),
 		},
 	})
 	if err != nil {

@@ -72,7 +72,7 @@ type Limits struct {
 	SessionsPerUser          int           `yaml:"sessions_per_user" unit:"sessions"`            // each takes a descriptor and about 100 KiB
 	PendingAcceptsPerSession int           `yaml:"pending_accepts_per_session" unit:"calls"`     // each takes a goroutine
 	PendingAttachesPerUser   int           `yaml:"pending_attaches_per_user" unit:"connections"` // data sockets that nobody has connected yet
-	AttachTimeout            time.Duration `yaml:"attach_timeout" unit:"seconds"`                // how long a data socket waits for its client
+	AttachTimeout            time.Duration `yaml:"attach_timeout" unit:"milliseconds"`                // how long a data socket waits for its client
 	EndedConnections         int           `yaml:"ended_connections" unit:"connections"`         // remembered with the reason of their end, for GetConnection
 }
 
@@ -80,6 +80,7 @@ type Limits struct {
 type TCP struct {
 	NoDelay           bool          `yaml:"no_delay"`
 	QuickAck          bool          `yaml:"quick_ack"`
+	Pacing            bool          `yaml:"pacing"`
 	CongestionControl string        `yaml:"congestion_control"`
 	InitialRTO        time.Duration `yaml:"initial_rto"`
 	MinRTO            time.Duration `yaml:"min_rto"`
@@ -144,6 +145,7 @@ func (t *TCP) Options() tcp.Options {
 	return tcp.Options{
 		NoDelay:           t.NoDelay,
 		QuickAck:          t.QuickAck,
+		Pacing:            t.Pacing,
 		Congestion:        congestion,
 		InitialRTO:        t.InitialRTO,
 		MinRTO:            t.MinRTO,

@@ -12,7 +12,7 @@ type Limit struct {
 	Unit  string
 }
 
-// List returns all limits by their keys, in the file's order. Times are in seconds.
+// List returns all limits by their keys, in the file's order. Times are in milliseconds.
 func (l *Limits) List() []Limit {
 	value := reflect.ValueOf(*l)
 	list := make([]Limit, value.NumField())
@@ -20,7 +20,7 @@ func (l *Limits) List() []Limit {
 		field := value.Type().Field(i)
 		list[i] = Limit{Name: field.Tag.Get("yaml"), Value: value.Field(i).Int(), Unit: field.Tag.Get("unit")}
 		if field.Type == reflect.TypeFor[time.Duration]() {
-			list[i].Value = int64(time.Duration(list[i].Value).Seconds())
+			list[i].Value = time.Duration(list[i].Value).Milliseconds()
 		}
 	}
 	return list
