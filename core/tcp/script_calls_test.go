@@ -347,6 +347,8 @@ func TestAbortCall(t *testing.T) {
 		tcp.StateFinWait1:    "R. 2 ack 1",
 		tcp.StateFinWait2:    "R. 2 ack 1",
 		tcp.StateCloseWait:   "R. 1 ack 2",
+		tcp.StateClosing:     "",
+		tcp.StateLastAck:     "",
 		tcp.StateTimeWait:    "",
 	} {
 		t.Run(state.String(), func(t *testing.T) {

@@ -220,7 +220,7 @@ func TestDelayedAck(t *testing.T) {
 // TestZeroWindowProbe: RFC 9293 §3.8.6.1 (MUST-36, SHLD-29, SHLD-30, MUST-37): probes after the RTO, less and less often, and for as
 // long as they are acknowledged.
 func TestZeroWindowProbe(t *testing.T) {
-	h := newScript(t, with(func(o *tcp.Options) { o.UserTimeout = 3 * time.Minute }))
+	h := newScript(t, with(func(o *tcp.Options) { o.UserTimeout = 10 * time.Second }))
 	h.enter(tcp.StateEstablished)
 	h.in(". 1 ack 1 win 0")
 	h.send(100)
