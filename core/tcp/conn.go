@@ -122,9 +122,6 @@ func (c *conn) id() ConnID { return ConnID(makeID(c.index, c.generation)) }
 // v6 reports whether the connection runs over IPv6.
 func (c *conn) v6() bool { return !c.tuple.local.Is4() }
 
-// synAcked reports whether the peer knows our initial sequence number, so that sendq's front is at snd.una.
-func (c *conn) synAcked() bool { return synchronized.has(c.state) }
-
 // finSeq is the sequence number of our FIN, once queued: the one behind all data.
 func (c *conn) finSeq() seqnum.Value { return c.snd.iss.Add(1).Add(seqnum.Size(c.sendq.End())) }
 

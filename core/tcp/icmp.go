@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/wire"
 )
 
@@ -128,6 +127,3 @@ func (s *Stack) SetMTU(now Time, mtu int) error {
 	})
 	return nil
 }
-
-// lostSpace is for reports: the sequence space deemed lost and not sent again yet.
-func (c *conn) lostSpace() seqnum.Size { return c.sent.lost - c.sent.retransmit }
