@@ -28,6 +28,8 @@ const (
 	sessionWindow = 16 << 20
 	// socketBuffer is how much gRPC reads or writes by one system call: several HTTP/2 frames of 16 KiB.
 	socketBuffer = 128 << 10
+	// connectLimit bounds an attempt to connect: much on a unix socket, for machines that are very busy.
+	connectLimit = 10 * time.Second
 	// reconnectLimit bounds the second attempt after the daemon was not reached at first.
 	reconnectLimit = 2 * time.Second
 	// flushLimit bounds how long Close waits for closed connections whose bytes are still on their way.
@@ -67,7 +69,7 @@ func New(socket string) (*Client, error) {
 		grpc.WithDisableServiceConfig(),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 2, MaxDelay: 30 * time.Second},
-			MinConnectTimeout: time.Second,
+			MinConnectTimeout: connectLimit,
 		}),
 	)
 	if err != nil {

@@ -21,6 +21,10 @@ import (
 // tokenSize is what the daemon reads before the connection's own bytes.
 const tokenSize = 32
 
+// sendBuffer is what a program can write ahead of the daemon, in bytes. The system's own 208 KiB are three super-segments:
+// program and daemon would take turns.
+const sendBuffer = 1 << 20
+
 // dataSocket is the edge that the kernel carries: a unix stream socket, whose poller, buffers and deadlines do the work.
 type dataSocket struct {
 	uc *net.UnixConn
@@ -54,6 +58,8 @@ func dialDataSocket(ctx context.Context, control string, at *starfishv1.DataSock
 	if err != nil {
 		return nil, err
 	}
+	// It is a wish: where the system's limit (sysctl net.core.wmem_max) is lower, that is what we get.
+	_ = conn.(*net.UnixConn).SetWriteBuffer(sendBuffer)
 	// A fresh socket's queue takes the token at once.
 	if _, err := conn.Write([]byte(at.GetToken())); err != nil {
 		return nil, errors.Join(err, conn.Close())

@@ -74,10 +74,3 @@ func connect(c *Client, l *Listener, way Transport) (dialled, taken *Conn, err e
 	taken, err = l.AcceptContext(context.Background())
 	return conn.(*Conn), taken, err
 }
-
-// contextOf returns a context that ends after d, or with the process.
-func contextOf(d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	context.AfterFunc(ctx, cancel)
-	return ctx
-}

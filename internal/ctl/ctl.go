@@ -65,7 +65,6 @@ ended the program.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		PersistentPreRun:  func(*cobra.Command, []string) { a.started = true },
 	}
 	root.SetVersionTemplate("starfishctl {{.Version}}\n")
 	flags := root.PersistentFlags()
@@ -76,7 +75,19 @@ ended the program.`,
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up waiting for the daemon, or for the connection to open, after this `time` (0: never)")
 	root.AddCommand(a.connectCommand(), a.listenCommand(), a.ssCommand(), a.statsCommand(), a.statusCommand(),
 		a.closeCommand(), a.abortCommand(), a.versionCommand())
+	for _, verb := range root.Commands() {
+		a.noteStart(verb)
+	}
 	return root
+}
+
+// noteStart has the verb say when its command line is understood: what cobra finds wrong comes before that.
+func (a *app) noteStart(verb *cobra.Command) {
+	run := verb.RunE
+	verb.RunE = func(cmd *cobra.Command, args []string) error {
+		a.started = true
+		return run(cmd, args)
+	}
 }
 
 // client returns a session with the daemon. The caller closes it.

@@ -26,6 +26,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // stdoutError says that nobody reads what the program writes.
 type stdoutError struct{ error }
 
+func (e stdoutError) Unwrap() error { return e.error }
+
 // exit reports err and returns the exit status.
 func (a *app) exit(ctx context.Context, err error) int {
 	var usage usageError

@@ -13,8 +13,8 @@ import (
 	"github.com/MUCZ/Starfish/client"
 )
 
-// errNotReady makes status fail while the daemon is stopping.
-var errNotReady = errors.New("starfishd is stopping: it takes no new connections")
+// errNotReady makes status fail while the daemon takes no new connections.
+var errNotReady = errors.New("starfishd is not ready: it is starting or stopping")
 
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
@@ -52,7 +52,7 @@ func formatStatus(info *starfishv1.GetInfoResponse, verbose bool) string {
 	}
 	state := "ready"
 	if !info.GetReady() {
-		state = "stopping"
+		state = "not ready"
 	}
 	line("starfishd", "%s, version %s, pid %d, up %s", state, info.GetVersion(), info.GetPid(),
 		info.GetUptime().AsDuration().Round(time.Second))
