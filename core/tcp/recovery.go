@@ -50,10 +50,11 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		s.enterRecovery(c, now)
 	}
 	if e.bytes > 0 && r.phase != phaseRecovery {
-		c.cc.onAck(&ackSample{
+		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: c.rtt.latest, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
 			windowLimited: e.priorUna.Less(c.snd.limitedUntil), rate: e.rate,
-		})
+		}
+		c.cc.onAck(&s.sample)
 	}
 }
 

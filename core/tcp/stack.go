@@ -28,6 +28,7 @@ type Stack struct {
 	records    recordPool
 	reassembly []*reassembly // free ones
 	strangers  tokenBucket   // RSTs to what matches nothing
+	sample     ackSample     // of one ACK: an argument of an interface's method would be allocated each time
 }
 
 // New returns an empty Stack.
