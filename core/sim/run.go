@@ -98,7 +98,7 @@ func (r *run) play() (steps int, err error) {
 			r.fail("%v", err)
 			break
 		}
-		r.checkStacks()
+		r.checkStacks(steps)
 		r.checkUsers()
 		r.checkProgress(steps)
 		if !more {
