@@ -11,9 +11,12 @@ import (
 type acked struct {
 	bytes     int  // delivered by this ACK, each byte once
 	sacked    bool // SACK told something new
+	original  bool // of what this ACK covers first something was deemed lost and never sent again
+	hasEcho   bool // the segment echoes a timestamp
+	dsacked   int  // bytes that D-SACK reports
+	echo      uint32
 	resent    bool // of what this ACK covers first something was retransmitted: the rest may have waited for it
 	firstSent Time // of the oldest record without retransmission that this ACK covers first; 0 when there is none
-	lastSent  Time // of the newest
 	rate      rateSample
 }
 
@@ -22,24 +25,24 @@ func (a *acked) take(c *conn, now Time, r *record) {
 	n := int(r.size())
 	a.bytes += n
 	c.rate.onAcked(now, &r.stamp, r.sentAt, n, &a.rate)
+	a.original = a.original || r.flags&(recLost|recRetransmitted) == recLost
+	staleEcho := a.hasEcho && int32(a.echo-c.tsNow(r.sentAt)) < 0
+	c.rack.delivered(now, r, c.rtt.min(), staleEcho)
 	if r.has(recRetransmitted) { // RFC 6298 §3, Karn's algorithm
 		a.resent = true
-	} else {
-		if a.firstSent == 0 || r.sentAt < a.firstSent {
-			a.firstSent = r.sentAt
-		}
-		a.lastSent = max(a.lastSent, r.sentAt)
+	} else if a.firstSent == 0 || r.sentAt < a.firstSent {
+		a.firstSent = r.sentAt
 	}
 }
 
 // acknowledge processes an acceptable ACK: RFC 9293 §3.10.7.4, fifth check, ESTABLISHED, with RFC 5681, 6675 and 7323.
 func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
 	priorUna, priorPipe := c.snd.una, c.pipe()
-	var a acked
-	s.applySACK(c, now, &seg.Options, &a)
+	a := acked{hasEcho: c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps), echo: seg.Options.TSEcr}
 	if c.snd.una.Less(seg.Ack) {
 		s.advanceUna(c, now, seg.Ack, &a)
 	}
+	s.applySACK(c, now, seg, &a)
 	duplicate := s.isDuplicateAck(c, seg, priorUna)
 	s.updateSendWindow(c, now, seg, priorUna)
 	s.sampleRTT(c, now, seg, &a, priorUna)
@@ -63,13 +66,16 @@ func (c *conn) pipe() int {
 	return pipe
 }
 
-// applySACK marks what the peer's SACK blocks report (RFC 2018 §5). Blocks that can't be are ignored: those below
-// SND.UNA are D-SACK (RFC 2883 §4) or old.
-func (s *Stack) applySACK(c *conn, now Time, o *wire.Options, a *acked) {
-	if !c.sackOn || !o.Set.Has(wire.OptSACK) {
+// applySACK marks what the peer's SACK blocks report (RFC 2018 §5). Blocks that can't be are ignored.
+func (s *Stack) applySACK(c *conn, now Time, seg *segment, a *acked) {
+	if !c.sackOn || !seg.Options.Set.Has(wire.OptSACK) {
 		return
 	}
-	for _, b := range o.SACK[:o.SACKBlocks] {
+	blocks := seg.Options.SACK[:seg.Options.SACKBlocks]
+	if c.noteDSACK(seg.Ack, blocks, a) {
+		blocks = blocks[1:]
+	}
+	for _, b := range blocks {
 		if !b.Start.Less(b.End) || b.Start.Less(c.snd.una) || c.snd.nxt.Less(b.End) {
 			continue
 		}
@@ -81,6 +87,27 @@ func (s *Stack) applySACK(c *conn, now Time, o *wire.Options, a *acked) {
 			a.take(c, now, r)
 		})
 	}
+}
+
+// noteDSACK reports whether the first block is a D-SACK (RFC 2883 §4): it lies below the cumulative acknowledgment, or
+// inside the second block.
+func (c *conn) noteDSACK(ack seqnum.Value, blocks []wire.SACKBlock, a *acked) bool {
+	if len(blocks) == 0 {
+		return false
+	}
+	b := blocks[0]
+	if !b.Start.Less(b.End) || c.snd.nxt.Less(b.End) || b.Start.Less(ack.Sub(c.snd.maxWnd)) {
+		return false
+	}
+	inside := len(blocks) > 1 && blocks[1].Start.LessEq(b.Start) && b.End.LessEq(blocks[1].End)
+	if !b.End.LessEq(ack) && !inside {
+		return false
+	}
+	a.dsacked = int(b.Start.Size(b.End))
+	if c.undo != nil && c.undo.una.LessEq(b.Start) {
+		c.undo.resent -= a.dsacked
+	}
+	return true
 }
 
 // advanceUna moves SND.UNA forward and gives up what is acknowledged.
@@ -168,6 +195,9 @@ func (s *Stack) afterAck(c *conn, now Time, priorUna seqnum.Value) {
 		if c.sendq.Len() == 0 {
 			s.post(c, EventSent)
 		}
+	}
+	if c.snd.una != priorUna || c.sent.sacked > 0 {
+		s.armProbe(c, now)
 	}
 	if c.snd.wnd > 0 {
 		c.disarm(timerPersist)

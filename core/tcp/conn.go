@@ -49,6 +49,10 @@ type conn struct {
 	timers timerTable
 
 	recovery      recoveryState
+	rack          rackState
+	prr           prrState
+	tlp           tlpState
+	undo          *undoState // what an episode of loss took; nil when there was none lately
 	challenge     tokenBucket
 	opt           Options
 	listener      *listener // who accepted it, until it closes
@@ -113,6 +117,7 @@ type connStats struct {
 	bytesSent, bytesAcked, bytesReceived, bytesRetrans uint64
 	segmentsSent, segmentsReceived, retransmitted      uint64
 	timeouts, fastRecoveries, duplicates, reordered    uint32
+	undone                                             uint32
 	zeroWindowProbes, challengeAcks                    uint32
 	deliveryRate                                       uint64
 }

@@ -107,8 +107,7 @@ func (s *Stack) setPathMTU(c *conn, now Time, mtu int) {
 		return
 	}
 	c.cc.onMSS(c.mss)
-	c.sent.loseBelow(c.snd.nxt)
-	c.recovery.force = true
+	c.sent.loseAll(false)
 	s.arm(c, timerRetransmit, now.Add(c.rto()))
 	s.wantTransmit(c)
 }

@@ -129,6 +129,7 @@ func (s *Stack) establish(c *conn, now Time, seg *wire.Segment) {
 		window = c.mss // RFC 6928 §2: after a lost SYN or SYN-ACK, RFC 5681's loss window
 	}
 	c.cc.init(now, c.mss, window)
+	c.rack.fack = c.snd.una
 	s.armKeepAlive(c, now)
 	s.stats.CurrEstab++
 }
@@ -153,6 +154,7 @@ func (s *Stack) leaveWire(c *conn) {
 		c.inFlows = false
 	}
 	c.sent.clear(&s.records)
+	s.dropUndo(c)
 	c.sendq.Clear()
 	s.dropReassembly(c)
 	c.ackNow, c.probeNow, c.synNow = false, false, false

@@ -14,7 +14,7 @@ type congestionPhase uint8
 
 const (
 	phaseOpen     congestionPhase = iota
-	phaseRecovery                 // fast recovery (RFC 6675 §5, RFC 6582 §3.2)
+	phaseRecovery                 // fast recovery (RFC 6675 §5, RFC 6582 §3.2, RFC 9937)
 	phaseLoss                     // after a retransmission timeout (RFC 5681 §3.1)
 )
 
@@ -24,10 +24,11 @@ func (p congestionPhase) String() string {
 
 // recoveryState is what loss recovery remembers of one connection.
 type recoveryState struct {
-	phase   congestionPhase
-	dupAcks uint16       // duplicate ACKs since SND.UNA moved
-	point   seqnum.Value // RecoveryPoint: the episode ends when this is acknowledged
-	force   bool         // the next retransmission goes whatever the window says (RFC 6675 §5 step 4.3)
+	point    seqnum.Value // RecoveryPoint: the episode ends when this is acknowledged
+	frtoRoom int          // bytes of new data that F-RTO may still send
+	dupAcks  uint16       // duplicate ACKs since SND.UNA moved
+	phase    congestionPhase
+	frto     frtoStep
 }
 
 // ackEvent is one ACK as loss recovery and congestion control see it.
@@ -39,17 +40,40 @@ type ackEvent struct {
 	priorPipe int
 }
 
-// recover finds what an ACK shows to be lost, and lets congestion control know.
+// window is what may be in flight: cwnd, or in fast recovery what PRR says.
+func (c *conn) window() int {
+	if c.recovery.phase == phaseRecovery {
+		return c.prr.window
+	}
+	return c.cc.cwnd()
+}
+
+// recover finds what an ACK shows to be lost, or found after all, and lets congestion control know.
 func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	r := &c.recovery
+	if e.dsacked > 0 {
+		c.rack.noteDSACK(c.snd.una, c.snd.nxt)
+	}
+	if s.spurious(c, e) || c.onFRTOAck(e) {
+		s.undoReduction(c)
+	}
 	if e.advanced && r.phase != phaseOpen && r.point.LessEq(c.snd.una) {
 		s.endRecovery(c, now)
 	}
-	found := s.detectLoss(c, e)
-	if r.phase == phaseOpen && found {
-		s.enterRecovery(c, now)
+	if c.undo != nil && c.undo.ended && c.undo.until.Less(c.snd.una) {
+		s.dropUndo(c)
 	}
-	if e.bytes > 0 && r.phase != phaseRecovery {
+	if c.tlp.onAck(c.snd.una, e) && r.phase == phaseOpen {
+		c.cc.onLoss(now, c.flight())
+		c.cc.onRecoveryExit(now)
+	}
+	found := s.detectLoss(c, now, e)
+	if r.phase == phaseOpen && found {
+		s.enterRecovery(c, now, e.priorPipe)
+	}
+	if r.phase == phaseRecovery {
+		c.prr.onAck(c.deliveredBy(e), c.pipe(), c.cc.ssthresh(), c.mss, e.advanced && !found, found && !c.sackOn)
+	} else if e.bytes > 0 {
 		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: c.rtt.latest, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
 			windowLimited: e.priorUna.Less(c.snd.limitedUntil), rate: e.rate,
@@ -58,18 +82,39 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	}
 }
 
+// deliveredBy is DeliveredData of RFC 9937 §5. Without SACK each duplicate ACK stands for a segment, and the ACK that
+// ends a series doesn't count those again.
+func (c *conn) deliveredBy(e *ackEvent) int {
+	switch {
+	case c.sackOn:
+		return e.bytes
+	case e.duplicate:
+		return c.mss
+	default:
+		return min(e.bytes, c.mss)
+	}
+}
+
 // detectLoss marks what is lost on the scoreboard, and reports whether there is any new loss.
-func (s *Stack) detectLoss(c *conn, e *ackEvent) bool {
+func (s *Stack) detectLoss(c *conn, now Time, e *ackEvent) bool {
 	r := &c.recovery
 	if c.sackOn {
-		return c.detectSACKLoss(s, e)
+		switch {
+		case e.advanced:
+			r.dupAcks = 0
+		case e.sacked && r.dupAcks < dupThresh:
+			r.dupAcks++
+		}
+		if c.sent.sacked == 0 && r.phase == phaseOpen {
+			return false // what is left was all sent after what was delivered
+		}
+		return s.detectRACK(c, now)
 	}
 	switch {
 	case e.advanced:
 		r.dupAcks = 0
 		// RFC 6582 §3.2 step 3, partial acknowledgment: the first segment that it does not cover is lost too.
-		r.force = r.phase == phaseRecovery && c.sent.loseFirst(&s.records, c.mss)
-		return r.force
+		return r.phase == phaseRecovery && c.sent.loseFirst(&s.records, c.mss)
 	case e.duplicate && r.phase != phaseLoss:
 		if r.dupAcks < dupThresh || int(r.dupAcks+1)*c.mss < c.flight() {
 			r.dupAcks++
@@ -81,43 +126,31 @@ func (s *Stack) detectLoss(c *conn, e *ackEvent) bool {
 	return false
 }
 
-// detectSACKLoss is RFC 6675 §5: what IsLost says, and in step (1) the third duplicate ACK, which finds a loss among
-// segments too small for IsLost's count of bytes.
-func (c *conn) detectSACKLoss(s *Stack, e *ackEvent) bool {
-	r := &c.recovery
-	if e.advanced {
-		r.dupAcks = 0
-	}
-	if !e.sacked {
-		return false
-	}
-	if !e.advanced && r.dupAcks < dupThresh {
-		r.dupAcks++
-	}
-	found := c.sent.markLost(c.mss)
-	if !found && r.phase == phaseOpen && r.dupAcks == dupThresh {
-		found = c.sent.loseFirst(&s.records, c.mss)
-	}
-	return found
-}
-
-// enterRecovery begins fast recovery (RFC 6675 §5 step 4).
-func (s *Stack) enterRecovery(c *conn, now Time) {
+// enterRecovery begins fast recovery (RFC 6675 §5 step 4), with flight bytes in flight before the loss was seen.
+func (s *Stack) enterRecovery(c *conn, now Time, flight int) {
+	s.beginUndo(c)
 	c.recovery.phase = phaseRecovery
 	c.recovery.point = c.snd.nxt
-	c.recovery.force = true
 	c.stat.fastRecoveries++
 	s.stats.FastRecoveries++
 	c.cc.onLoss(now, c.flight())
+	c.prr.begin(flight, c.mss)
+	c.disarm(timerProbe)
+	c.tlp = tlpState{}
 	s.wantTransmit(c)
 }
 
 func (s *Stack) endRecovery(c *conn, now Time) {
 	if c.recovery.phase == phaseRecovery {
 		c.cc.onRecoveryExit(now)
+		c.rack.recovered()
 	}
 	c.recovery.phase = phaseOpen
+	c.recovery.frto = frtoOff
 	c.recovery.dupAcks = 0
+	if c.undo != nil {
+		c.undo.ended, c.undo.until = true, c.snd.nxt
+	}
 }
 
 // retransmissionTimeout is RFC 6298 §5.4–5.7, for a SYN, for data and for our FIN.
@@ -138,9 +171,16 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	if reneged {
 		s.stats.SACKReneging++
 	}
+	s.beginUndo(c)
 	c.sent.loseAll(reneged)
 	c.cc.onTimeout(now, c.flight(), first)
-	c.recovery = recoveryState{phase: phaseLoss, point: c.snd.nxt, force: true}
+	c.recovery = recoveryState{phase: phaseLoss, point: c.snd.nxt}
+	if first && c.sackOn {
+		c.recovery.frto = frtoHead
+	}
+	c.disarm(timerProbe)
+	c.disarm(timerReorder)
+	c.tlp = tlpState{}
 	s.arm(c, timerRetransmit, now.Add(c.rto()))
 	s.wantTransmit(c)
 }

@@ -19,8 +19,7 @@ type recordFlags uint8
 
 const (
 	recSacked        recordFlags = 1 << iota // the peer holds it (RFC 2018)
-	recLost                                  // deemed lost (RFC 6675 IsLost, or a timeout)
-	recInRetransmit                          // retransmitted since it was deemed lost, and on its way
+	recLost                                  // deemed lost, and not sent again since
 	recRetransmitted                         // ever: gives no RTT sample (RFC 6298 §3, Karn)
 )
 
@@ -32,11 +31,9 @@ func (r *record) has(f recordFlags) bool { return r.flags&f != 0 }
 type scoreboard struct {
 	recs []record // recs[head:] are in use
 	head int
-	// Bytes by flag, each record counted once per flag, so that pipe is a subtraction.
-	sacked, lost, retransmit seqnum.Size
-	lostBelow                seqnum.Value // what lies below was looked at by markLost: later calls go on from here
-	resendFrom               seqnum.Value // no record below waits for its retransmission
-	highSacked               seqnum.Value // the highest sequence number that was SACKed; valid while sacked > 0
+	// Bytes by flag, so that pipe is a subtraction.
+	sacked, lost seqnum.Size
+	resendFrom   seqnum.Value // no record below waits for its retransmission
 }
 
 func (b *scoreboard) len() int         { return len(b.recs) - b.head }
@@ -44,7 +41,7 @@ func (b *scoreboard) at(i int) *record { return &b.recs[b.head+i] }
 
 // pipe is the estimate of what is in the network (RFC 6675 §4): sent, and neither arrived nor lost.
 func (b *scoreboard) pipe(una, nxt seqnum.Value) int {
-	return int(una.Size(nxt)) - int(b.sacked) - int(b.lost) + int(b.retransmit)
+	return int(una.Size(nxt)) - int(b.sacked) - int(b.lost)
 }
 
 // push appends a range just sent. A range that continues the last one, sent at the same moment, is joined to it.
@@ -59,7 +56,7 @@ func (b *scoreboard) push(pool *recordPool, r record) {
 			return
 		}
 	} else {
-		b.lostBelow, b.resendFrom = r.start, r.start
+		b.resendFrom = r.start
 	}
 	b.reserve(pool)
 	b.recs = append(b.recs, r)
@@ -115,8 +112,8 @@ func (b *scoreboard) cutAt(pool *recordPool, seq seqnum.Value) {
 	}
 }
 
-// forget takes a record's flags out of the counts.
-func (b *scoreboard) forget(r *record, flags recordFlags) {
+// unmark takes flags off a record.
+func (b *scoreboard) unmark(r *record, flags recordFlags) {
 	gone := r.flags & flags
 	if gone&recSacked != 0 {
 		b.sacked -= r.size()
@@ -124,24 +121,18 @@ func (b *scoreboard) forget(r *record, flags recordFlags) {
 	if gone&recLost != 0 {
 		b.lost -= r.size()
 	}
-	if gone&recInRetransmit != 0 {
-		b.retransmit -= r.size()
-	}
 	r.flags &^= flags
 }
 
-func (b *scoreboard) add(r *record, flags recordFlags) {
-	fresh := flags &^ r.flags
-	if fresh&recSacked != 0 {
-		b.sacked += r.size()
+// lose marks a record as lost, whether it was sent once or again, and reports whether that is news.
+func (b *scoreboard) lose(r *record) bool {
+	if r.has(recSacked | recLost) {
+		return false
 	}
-	if fresh&recLost != 0 {
-		b.lost += r.size()
-	}
-	if fresh&recInRetransmit != 0 {
-		b.retransmit += r.size()
-	}
-	r.flags |= flags
+	r.flags |= recLost
+	b.lost += r.size()
+	b.resendFrom = seqnum.Min(b.resendFrom, r.start)
+	return true
 }
 
 // ack drops what lies below una, and shows each record to visit before it goes.
@@ -150,10 +141,9 @@ func (b *scoreboard) ack(pool *recordPool, una seqnum.Value, visit func(*record)
 	for b.len() > 0 && b.at(0).end.LessEq(una) {
 		r := b.at(0)
 		visit(r)
-		b.forget(r, recSacked|recLost|recInRetransmit)
+		b.unmark(r, recSacked|recLost)
 		b.head++
 	}
-	b.lostBelow = seqnum.Max(b.lostBelow, una)
 	b.resendFrom = seqnum.Max(b.resendFrom, una)
 	if b.len() == 0 {
 		pool.put(b.recs)
@@ -171,47 +161,10 @@ func (b *scoreboard) sack(pool *recordPool, start, end seqnum.Value, visit func(
 			continue
 		}
 		visit(r)
-		b.forget(r, recLost|recInRetransmit)
-		if b.sacked == 0 || b.highSacked.Less(r.end) {
-			b.highSacked = r.end
-		}
-		b.add(r, recSacked)
+		b.unmark(r, recLost)
+		r.flags |= recSacked
+		b.sacked += r.size()
 	}
-}
-
-// markLost applies RFC 6675's IsLost: a range is lost when more than (DupThresh - 1) segments' worth of bytes above
-// it were SACKed. It reports whether any new loss was found.
-func (b *scoreboard) markLost(mss int) bool {
-	if b.sacked == 0 {
-		return false
-	}
-	need := seqnum.Size((dupThresh - 1) * mss)
-	var above seqnum.Size
-	i := b.find(b.highSacked.Sub(1))
-	for ; i >= 0; i-- {
-		if r := b.at(i); r.has(recSacked) {
-			above += r.size()
-			if above > need {
-				break
-			}
-		}
-	}
-	if i <= 0 {
-		return false
-	}
-	return b.loseBelow(b.at(i).start)
-}
-
-// loseBelow marks what lies below seq, and was not looked at before, as lost unless it was SACKed.
-func (b *scoreboard) loseBelow(seq seqnum.Value) (found bool) {
-	for i := b.find(b.lostBelow); i < b.len() && b.at(i).start.Less(seq); i++ {
-		if r := b.at(i); !r.has(recSacked | recLost) {
-			b.add(r, recLost)
-			found = true
-		}
-	}
-	b.lostBelow = seqnum.Max(b.lostBelow, seq)
-	return found
 }
 
 // loseFirst marks the first size bytes as lost, for peers without SACK (RFC 6582 §3.2).
@@ -219,56 +172,49 @@ func (b *scoreboard) loseFirst(pool *recordPool, size int) bool {
 	if b.len() == 0 {
 		return false
 	}
-	first := b.at(0)
-	if int(first.size()) > size {
+	if first := b.at(0); int(first.size()) > size {
 		b.split(pool, 0, first.start.Add(seqnum.Size(size)))
-		first = b.at(0)
 	}
-	if first.has(recSacked) || first.has(recLost) && !first.has(recInRetransmit) {
-		return false
-	}
-	b.forget(first, recInRetransmit)
-	b.add(first, recLost)
-	b.resendFrom = first.start
-	return true
+	return b.lose(b.at(0))
 }
 
-// loseAll marks everything as lost after a timeout, except what the peer holds, unless it reneged.
+// loseAll marks everything as lost except what the peer holds; and that too if it reneged.
 func (b *scoreboard) loseAll(reneged bool) {
 	for i := range b.len() {
 		r := b.at(i)
 		if reneged {
-			b.forget(r, recSacked)
+			b.unmark(r, recSacked)
 		}
-		if !r.has(recSacked) {
-			b.forget(r, recInRetransmit)
-			b.add(r, recLost)
-		}
+		b.lose(r)
 	}
-	if b.len() > 0 {
-		b.lostBelow, b.resendFrom = b.at(b.len()-1).end, b.at(0).start
+}
+
+// findAll takes back that anything is lost.
+func (b *scoreboard) findAll() {
+	for i := range b.len() {
+		b.unmark(b.at(i), recLost)
 	}
 }
 
 // nextLost returns the first record to retransmit, or -1.
 func (b *scoreboard) nextLost() int {
-	if b.lost <= b.retransmit {
+	if b.lost == 0 {
 		return -1
 	}
-	for i := b.find(b.resendFrom); i < b.len(); i++ {
-		if r := b.at(i); r.has(recLost) && !r.has(recInRetransmit) {
-			b.resendFrom = r.start
-			return i
-		}
+	i := b.find(b.resendFrom)
+	for !b.at(i).has(recLost) {
+		i++
 	}
-	return -1
+	b.resendFrom = b.at(i).start
+	return i
 }
 
 // resent notes that record i was just retransmitted.
 func (b *scoreboard) resent(i int, now Time, stamp txStamp) {
 	r := b.at(i)
+	b.unmark(r, recLost)
 	r.sentAt, r.stamp = now, stamp
-	b.add(r, recInRetransmit|recRetransmitted)
+	r.flags |= recRetransmitted
 }
 
 // clear gives everything back.

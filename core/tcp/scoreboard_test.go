@@ -8,7 +8,7 @@ import (
 )
 
 // sentByte is what scoreboardModel knows of one byte.
-type sentByte struct{ sacked, lost, again bool }
+type sentByte struct{ sacked, lost bool }
 
 // scoreboardModel is a scoreboard that keeps a record for each byte.
 type scoreboardModel struct {
@@ -42,25 +42,11 @@ func (m *scoreboardModel) sack(from, to int) (fresh int) {
 	return fresh
 }
 
-// markLost is IsLost of RFC 6675 for each byte.
-func (m *scoreboardModel) markLost(mss int) (found bool) {
-	above := 0
-	for i := len(m.bytes) - 1; i >= 0; i-- {
-		b := &m.bytes[i]
-		switch {
-		case b.sacked:
-			above++
-		case above > (dupThresh-1)*mss && !b.lost:
+func (m *scoreboardModel) lose(from, to int) (found bool) {
+	for i := from; i < to; i++ {
+		if b := &m.bytes[i]; !b.sacked && !b.lost {
 			b.lost, found = true, true
 		}
-	}
-	return found
-}
-
-func (m *scoreboardModel) loseFirst(n int) (found bool) {
-	for i := range m.bytes[:n] {
-		found = found || !m.bytes[i].lost || m.bytes[i].again
-		m.bytes[i] = sentByte{lost: true}
 	}
 	return found
 }
@@ -73,10 +59,16 @@ func (m *scoreboardModel) loseAll(reneged bool) {
 	}
 }
 
+func (m *scoreboardModel) findAll() {
+	for i := range m.bytes {
+		m.bytes[i].lost = false
+	}
+}
+
 // waiting returns the first byte to be retransmitted, -1 when there is none.
 func (m *scoreboardModel) waiting() int {
 	for i, b := range m.bytes {
-		if b.lost && !b.again {
+		if b.lost {
 			return i
 		}
 	}
@@ -85,7 +77,7 @@ func (m *scoreboardModel) waiting() int {
 
 func (m *scoreboardModel) pipe() (n int) {
 	for _, b := range m.bytes {
-		if b.again || !b.sacked && !b.lost {
+		if !b.sacked && !b.lost {
 			n++
 		}
 	}
@@ -113,13 +105,14 @@ func (x *scoreboardTest) step() {
 	case op < 13:
 		x.sack()
 	case op < 15:
-		if got, want := x.board.markLost(x.mss), x.model.markLost(x.mss); got != want {
-			x.t.Fatalf("markLost found: %v, want %v", got, want)
-		}
+		x.lose()
 	case op < 18:
 		x.resend()
 	case op < 19:
 		x.loseFirst()
+	case x.rng.IntN(4) == 0:
+		x.board.findAll()
+		x.model.findAll()
 	default:
 		reneged := x.rng.IntN(2) == 0
 		x.board.loseAll(reneged)
@@ -186,7 +179,19 @@ func (x *scoreboardTest) resend() {
 	}
 	x.board.resent(i, x.now, txStamp{})
 	for k := range int(x.board.at(i).size()) {
-		x.model.bytes[want+k].again = true
+		x.model.bytes[want+k].lost = false
+	}
+}
+
+// lose marks some record, whatever became of it.
+func (x *scoreboardTest) lose() {
+	if x.board.len() == 0 {
+		return
+	}
+	r := x.board.at(x.rng.IntN(x.board.len()))
+	from, to := int(x.model.una.Size(r.start)), int(x.model.una.Size(r.end))
+	if got, want := x.board.lose(r), x.model.lose(from, to); got != want {
+		x.t.Fatalf("lose found: %v, want %v", got, want)
 	}
 }
 
@@ -198,10 +203,8 @@ func (x *scoreboardTest) loseFirst() {
 		return
 	}
 	first := x.board.at(0)
-	n, sacked := min(int(first.size()), x.mss), first.has(recSacked)
-	got := x.board.loseFirst(&x.pool, x.mss)
-	want := !sacked && x.model.loseFirst(n)
-	if got != want {
+	n := min(int(first.size()), x.mss)
+	if got, want := x.board.loseFirst(&x.pool, x.mss), x.model.lose(0, n); got != want {
 		x.t.Fatalf("loseFirst found: %v, want %v", got, want)
 	}
 }
@@ -220,7 +223,7 @@ func (x *scoreboardTest) compare() {
 			x.t.Fatalf("record %d is [%d, %d) behind %d", i, r.start, r.end, at)
 		}
 		for ; at != r.end; at = at.Add(1) {
-			got := sentByte{r.has(recSacked), r.has(recLost), r.has(recInRetransmit)}
+			got := sentByte{r.has(recSacked), r.has(recLost)}
 			if want := m.bytes[m.una.Size(at)]; got != want {
 				x.t.Fatalf("byte %d is %+v, want %+v", m.una.Size(at), got, want)
 			}

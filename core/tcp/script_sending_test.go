@@ -144,14 +144,14 @@ func TestDuplicateAcks(t *testing.T) {
 	h.wantNothing()
 }
 
-// TestSelectiveRetransmit: RFC 6675: what SACK shows to be missing is sent again, and no more.
+// TestSelectiveRetransmit: RFC 8985 §7.2: what SACK shows to be missing is sent again, and no more. Once in recovery there is
+// no reordering window.
 func TestSelectiveRetransmit(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.NoSACK = false }))
-	h.enter(tcp.StateSynSent)
-	h.in("S. 0 ack 1 <mss 1000,sackOK>")
-	h.want(". 1 ack 1")
+	h.enterOverPath(recoveryRTT, "sackOK")
 	h.send(8000)
 	h.skip()
+	h.roundTrip(recoveryRTT)
 	h.in(". 1 ack 1001 <sack 2001:3001>")
 	h.in(". 1 ack 1001 <sack 2001:4001>")
 	h.wantNothing()
@@ -159,9 +159,10 @@ func TestSelectiveRetransmit(t *testing.T) {
 	h.want(". 1001:2001 ack 1")
 	h.wantNothing()
 	h.in(". 1 ack 5001 <sack 6001:8001>")
+	h.want(". 5001:6001 ack 1")
 	h.in(". 1 ack 8001")
 	h.wantNothing()
-	if st := h.status(); st.Retransmitted != 1 || st.BytesRetrans != 1000 {
+	if st := h.status(); st.Retransmitted != 2 || st.BytesRetrans != 2000 {
 		t.Errorf("retransmitted %d segments, %d bytes", st.Retransmitted, st.BytesRetrans)
 	}
 }

@@ -17,8 +17,8 @@ func TestUserTimeout(t *testing.T) {
 	h.advance(time.Hour) // nothing is outstanding
 	h.send(100)
 	h.want("P. 1:101 ack 1")
-	h.wantAfter(200*time.Millisecond, ". 1:101 ack 1")
-	h.wantAfter(400*time.Millisecond, ". 1:101 ack 1")
+	h.wantAfter(200*time.Millisecond, "P. 1:101 ack 1")
+	h.wantAfter(400*time.Millisecond, "P. 1:101 ack 1")
 	h.advance(400 * time.Millisecond)
 	h.want("R. 101 ack 1")
 	h.wantClosed(tcp.ErrTimeout)
@@ -77,7 +77,7 @@ func TestRetransmissionTimeout(t *testing.T) {
 	h.wantAfter(800*time.Millisecond, ". 1:1001 ack 1")
 	h.in(". 1 ack 1001") // slow start from one segment (RFC 5681 §3.1): two may go
 	h.want(". 1001:2001 ack 1")
-	h.want(". 2001:2501 ack 1")
+	h.want("P. 2001:2501 ack 1")
 	h.wantNothing()
 	h.in(". 1 ack 2501")
 	h.advance(time.Hour)
@@ -128,7 +128,7 @@ func TestRetransmissionTimeoutAfterLostSyn(t *testing.T) {
 	h.want(". 1 ack 1")
 	h.send(100)
 	h.want("P. 1:101 ack 1")
-	h.wantAfter(3*time.Second, ". 1:101 ack 1")
+	h.wantAfter(3*time.Second, "P. 1:101 ack 1")
 }
 
 // TestRetransmissionTimeoutKarn: RFC 6298 §3: no RTT sample from a segment that was sent twice; §5.5: the back-off stays
@@ -138,7 +138,7 @@ func TestRetransmissionTimeoutKarn(t *testing.T) {
 	h.enter(tcp.StateEstablished)
 	h.send(100)
 	h.want("P. 1:101 ack 1")
-	h.wantAfter(200*time.Millisecond, ". 1:101 ack 1")
+	h.wantAfter(200*time.Millisecond, "P. 1:101 ack 1")
 	before := h.status().RTT
 	h.advance(100 * time.Millisecond)
 	h.in(". 1 ack 101")

@@ -181,9 +181,9 @@ var transcripts = []transcript{
 		B: accept
 		A: send 100
 		lost A> P. 1:101 ack 1
-		+200ms A> . 1:101 ack 1
+		+200ms A> P. 1:101 ack 1
 		lost B> . 1 ack 101
-		+400ms A> . 1:101 ack 1
+		+400ms A> P. 1:101 ack 1
 		B> . 1 ack 101
 		B: recv 100`},
 	{"the FIN is lost, and its ACK", `

@@ -26,6 +26,7 @@ type Stack struct {
 	isn        isnGenerator
 	ports      ports
 	records    recordPool
+	undos      undoPool
 	reassembly []*reassembly // free ones
 	strangers  tokenBucket   // RSTs to what matches nothing
 	sample     ackSample     // of one ACK: an argument of an interface's method would be allocated each time

@@ -53,6 +53,8 @@ type Stats struct {
 	InOctets, OutOctets uint64 // payload
 	Timeouts            uint64 // TCPTimeouts
 	FastRecoveries      uint64 // TCPSackRecovery and TCPRenoRecovery
+	LossProbes          uint64 // tail loss probes
+	Undone              uint64 // reductions taken back as spurious
 	DelayedAcks         uint64
 	DupAcksSent         uint64
 	ChallengeAcks       uint64
@@ -104,6 +106,8 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtOutOctets", s.OutOctets},
 		{"TcpExtTCPTimeouts", s.Timeouts},
 		{"TcpExtTCPFastRecoveries", s.FastRecoveries},
+		{"TcpExtTCPLossProbes", s.LossProbes},
+		{"TcpExtTCPSpuriousRecoveries", s.Undone},
 		{"TcpExtDelayedACKs", s.DelayedAcks},
 		{"TcpExtTCPDupAcksSent", s.DupAcksSent},
 		{"TcpExtTCPChallengeACK", s.ChallengeAcks},

@@ -11,6 +11,8 @@ const (
 	timerUser     // the user timeout, or the connect timeout
 	timerFinWait2 // an orphan waits for the peer's FIN
 	timerPacing
+	timerReorder // RACK's reordering window
+	timerProbe   // TLP
 	numTimers
 )
 
@@ -48,6 +50,8 @@ var timerHandlers = [numTimers]func(*Stack, *conn, Time){
 	timerUser:       (*Stack).userTimeout,
 	timerFinWait2:   (*Stack).finWait2Timeout,
 	timerPacing:     (*Stack).pacingTimeout,
+	timerReorder:    (*Stack).reorderTimeout,
+	timerProbe:      (*Stack).lossProbeTimeout,
 }
 
 // runTimers runs what is due of one connection, and tells the wheel of the rest.

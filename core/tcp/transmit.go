@@ -66,17 +66,26 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 // buildData builds a retransmission or new data, whatever is due first.
 func (s *Stack) buildData(c *conn, now Time, t *Transmit) bool {
 	lost := c.sent.nextLost()
-	if lost < 0 && !c.hasUnsent() {
+	if lost < 0 && !c.hasUnsent() && !c.tlp.owed {
 		return false
+	}
+	if c.tlp.owed {
+		if s.buildLossProbe(c, now, t) {
+			return true
+		}
 	}
 	if c.snd.pacedUntil > now {
 		s.arm(c, timerPacing, c.snd.pacedUntil)
 		return false
 	}
-	if lost >= 0 {
+	switch {
+	case lost < 0:
+		return c.hasUnsent() && s.buildNew(c, now, t)
+	case c.recovery.frto == frtoNew && c.hasUnsent() && c.usable() > 0:
+		return c.recovery.frtoRoom > 0 && s.buildNew(c, now, t)
+	default:
 		return s.buildRetransmission(c, lost, now, t)
 	}
-	return s.buildNew(c, now, t)
 }
 
 // segmentSize is the payload of a full segment now: what SACK blocks take is off (RFC 9293 §3.7.1, MUST-16).
@@ -108,14 +117,11 @@ func (s *Stack) burst(c *conn, mss int) int {
 // maxPacket is the most that an IP length field can say.
 const maxPacket = 65_535
 
-// buildRetransmission sends lost record i again (RFC 6675 §5 NextSeg rule 1).
+// buildRetransmission sends lost record i again, as far as the window allows (RFC 6675 §5 NextSeg rule 1).
 func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool {
 	mss := c.segmentSize()
 	r := c.sent.at(i)
-	room := c.cc.cwnd() - c.pipe()
-	if c.recovery.force {
-		room = max(room, mss)
-	}
+	room := c.window() - c.pipe()
 	limit := min(s.burst(c, mss), max(room-room%mss, 0))
 	if limit == 0 && c.pipe() > 0 {
 		c.snd.limitedUntil = c.snd.nxt
@@ -130,12 +136,20 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 		}
 		limit = min(limit, max(int(c.snd.una.Size(edge))-int(c.snd.una.Size(r.start)), 1))
 	}
+	s.transmitAgain(c, i, limit, mss, now, t)
+	return true
+}
+
+// transmitAgain sends up to limit bytes of record i again.
+func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit) {
+	r := c.sent.at(i)
 	fin := c.finSent && r.end == c.snd.nxt
 	n := int(r.size())
+	if fin {
+		n--
+	}
 	if n > limit {
 		n, fin = limit, false
-	} else if fin {
-		n--
 	}
 	n = s.attach(c, t, r.start, n, mss, &fin)
 	end := r.start.Add(seqnum.Size(n))
@@ -146,15 +160,17 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 		c.sent.split(&s.records, i, end)
 	}
 	seg := s.dataSegment(c, now, c.sent.at(i).start, fin, t)
+	if c.undo != nil && !c.undo.ended {
+		c.undo.retransmitted(int(c.sent.at(i).size()), c.tsNow(now))
+	}
+	c.prr.sent(n)
 	c.sent.resent(i, now, c.rate.onSent(now, c.pipe()))
-	c.recovery.force = false
 	c.stat.bytesRetrans += uint64(n)
 	segments := wireSegments(n, mss)
 	c.stat.retransmitted += segments
 	s.stats.RetransSegs += segments
 	s.afterData(c, now, n)
 	s.send(c, now, t, &seg)
-	return true
 }
 
 // attach puts n bytes of the send queue from seq on into t, fewer when they lie in too many pieces, and returns how many.
@@ -194,20 +210,23 @@ func (s *Stack) buildNew(c *conn, now Time, t *Transmit) bool {
 		return false
 	}
 	// RFC 9293 §3.10.4: the FIN goes with the last data, if the window has room for it.
-	fin := c.finPending() && n == c.unsent() && int(c.usable()) > n
-	if n == 0 && !fin {
+	if n == 0 && !c.finFits(0) {
 		s.awaitWindow(c, now)
 		return false
 	}
+	s.transmitNew(c, now, t, n, mss)
+	return true
+}
+
+// transmitNew sends n bytes for the first time, and our FIN behind them if it is queued and fits.
+func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
+	fin := c.finFits(n)
 	if !c.outstanding() {
 		s.leaveIdle(c, now)
 	}
 	n = s.attach(c, t, c.snd.nxt, n, mss, &fin)
 	seg := s.dataSegment(c, now, c.snd.nxt, fin, t)
-	if n > 0 && n == c.unsent() {
-		seg.Flags |= wire.PSH // RFC 9293 §3.9.1, SHLD-28: the last of what is queued
-	}
-	start := c.snd.nxt
+	start, pipe := c.snd.nxt, c.pipe()
 	c.snd.nxt = start.Add(seqnum.Size(n))
 	if fin {
 		c.snd.nxt = c.snd.nxt.Add(1)
@@ -216,14 +235,18 @@ func (s *Stack) buildNew(c *conn, now Time, t *Transmit) bool {
 	if n%mss != 0 {
 		c.snd.small = c.snd.nxt
 	}
-	pipe := c.pipe() - int(start.Size(c.snd.nxt)) // not pushed yet, but beyond una already
 	c.sent.push(&s.records, record{start: start, end: c.snd.nxt, sentAt: now, stamp: c.rate.onSent(now, pipe)})
 	c.forcePartial = false
+	c.prr.sent(n)
+	c.recovery.frtoRoom -= n
 	s.noteLimit(c)
 	s.afterData(c, now, n)
+	s.armProbe(c, now)
 	s.send(c, now, t, &seg)
-	return true
 }
+
+// finFits reports whether our FIN goes behind n bytes: it is queued, nothing else is, and the window has room for it.
+func (c *conn) finFits(n int) bool { return c.finPending() && n == c.unsent() && int(c.usable()) > n }
 
 // usable is the part of the peer's window that is free: U of RFC 9293 §3.8.6.2.1.
 func (c *conn) usable() seqnum.Size {
@@ -243,7 +266,7 @@ func (s *Stack) sendable(c *conn, now Time, mss int) (int, bool) {
 	if queued > 0 && n == 0 {
 		return 0, false
 	}
-	room := c.cc.cwnd() - c.pipe()
+	room := c.window() - c.pipe()
 	if want := max(min(n, mss), 1); room < want {
 		c.snd.limitedUntil = c.snd.nxt
 		return 0, false
@@ -358,6 +381,9 @@ func (s *Stack) dataSegment(c *conn, now Time, seq seqnum.Value, fin bool, t *Tr
 	flags := wire.ACK
 	if fin {
 		flags |= wire.FIN
+	}
+	if t.PayloadLen > 0 && seq.Add(seqnum.Size(t.PayloadLen)) == c.finSeq() {
+		flags |= wire.PSH // RFC 9293 §3.9.1, SHLD-28: the last of what is queued
 	}
 	seg := s.segmentAt(c, now, seq, flags)
 	if t.PayloadLen > 0 && c.sackLen(c.mss) == 0 {
