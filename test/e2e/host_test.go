@@ -297,6 +297,9 @@ func need(t testing.TB, names ...string) {
 	}
 }
 
+// errNotYet says that something has not come about, where there is no more to say.
+var errNotYet = errors.New("not yet")
+
 // eventually repeats check until it returns nil, and fails the test when that takes longer than the limit.
 func eventually(t testing.TB, limit time.Duration, what string, check func() error) {
 	t.Helper()

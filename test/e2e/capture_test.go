@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/MUCZ/Starfish/client"
+)
+
+// suspicious is Wireshark's filter for what must not be in a transfer over a link that loses nothing.
+const suspicious = "tcp.analysis.retransmission || tcp.analysis.out_of_order || tcp.analysis.lost_segment || " +
+	"tcp.analysis.duplicate_ack || tcp.analysis.ack_lost_segment || tcp.analysis.zero_window || tcp.analysis.window_full || " +
+	"tcp.checksum.status == Bad || ip.checksum.status == Bad || icmp || _ws.malformed"
+
+// TestCapture has tcpdump record a transfer each way, and Wireshark find nothing to complain about in it.
+func TestCapture(t *testing.T) {
+	need(t, "tcpdump")
+	tshark, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Skip("no tshark to read the capture with: apt-get install tshark")
+	}
+	// Without offload every packet on the device is complete: its checksum too.
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			h := newHost(t, "--offload", "off")
+			pcap := filepath.Join(t.TempDir(), "pcap")
+			stop := capture(t, h, pcap)
+			l := h.kernelListen(t, f.kernels)
+			transfer(t, h.daemon.dial(t, client.DataSocket, l.Addr().String()), accept(t, l), 1, 4*mebibyte)
+			ours := h.daemon.listen(t, client.DataSocket, net.JoinHostPort(f.ours, "0"))
+			transfer(t, h.kernelDial(t, ours.Addr()), accept(t, ours), 2, 4*mebibyte)
+			stop()
+
+			checks := []string{"-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", pcap}
+			if found := output(t, programLimit, exec.Command(tshark, append(checks, "-Y", suspicious)...)); found != "" {
+				t.Errorf("suspicious packets:\n%s", found)
+			}
+			experts := output(t, programLimit, exec.Command(tshark, append(checks, "-q", "-z", "expert,warn")...))
+			if strings.TrimSpace(experts) != "" {
+				t.Errorf("Wireshark's experts warn:\n%s", experts)
+			}
+			packets := strings.Count(output(t, programLimit, exec.Command(tshark, append(checks, "-Y", "tcp.len > 0")...)), "\n")
+			if least := 8 * mebibyte / 1460; packets < least {
+				t.Errorf("%d packets with data in the capture, want at least %d", packets, least)
+			}
+		})
+	}
+}
+
+// capture records what crosses the device until it is stopped.
+func capture(t *testing.T, h *host, pcap string) (stop func()) {
+	t.Helper()
+	dump := h.Command("tcpdump", "-i", device, "-w", pcap, "-s", "2048", "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "tcp")
+	log := new(lockedBuffer)
+	dump.Stderr = log
+	start(t, dump)
+	ended := make(chan struct{})
+	go func() {
+		_ = dump.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = dump.Process.Kill()
+		<-ended
+	})
+	eventually(t, 10*time.Second, "tcpdump listens", func() error {
+		if !strings.Contains(log.String(), "listening on") {
+			return errNotYet
+		}
+		return nil
+	})
+	return func() {
+		t.Helper()
+		awaitStill(t, pcap)
+		if err := dump.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		<-ended
+		if !regexp.MustCompile(`(?m)^0 packets dropped by kernel`).MatchString(log.String()) {
+			t.Fatalf("the capture is not complete: %s", log)
+		}
+	}
+}
+
+// awaitStill waits until a file has not grown for a while: tcpdump leaves unread what it has not come to when it ends.
+func awaitStill(t *testing.T, path string) {
+	t.Helper()
+	size, since := int64(-1), time.Now()
+	eventually(t, programLimit, path+" has not grown", func() error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Size() != size {
+			size, since = info.Size(), time.Now()
+		}
+		if time.Since(since) < time.Second {
+			return errNotYet
+		}
+		return nil
+	})
+}
