@@ -50,8 +50,10 @@ func connectEndpoints(r, l *starfishv1.Endpoint) (remote, local netip.AddrPort, 
 	case local.Addr().IsUnspecified():
 		local = netip.AddrPortFrom(netip.Addr{}, local.Port())
 	case local.Addr().IsValid() && local.Addr().Is4() != remote.Addr().Is4():
-		err = &failure{op: "connect", subject: remote.String(), errno: unix.EAFNOSUPPORT,
-			detail: "the local address " + local.Addr().String() + " is of the other address family"}
+		err = &failure{
+			op: "connect", subject: remote.String(), errno: unix.EAFNOSUPPORT,
+			detail: "the local address " + local.Addr().String() + " is of the other address family",
+		}
 	}
 	return remote, local, err
 }

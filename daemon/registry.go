@@ -30,7 +30,7 @@ type registry struct {
 
 // usage counts what a user has.
 type usage struct {
-	sessions, conns, listeners, attaches int
+	sessions, conns, listeners int
 }
 
 func newRegistry(limits config.Limits) *registry {
@@ -91,8 +91,10 @@ func (r *registry) beginSession(p peer, process string) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lastSession++
-	s := &session{id: r.lastSession, peer: p, process: process, conns: make(map[uint64]*connection),
-		listeners: make(map[uint64]*listener)}
+	s := &session{
+		id: r.lastSession, peer: p, process: process, conns: make(map[uint64]*connection),
+		listeners: make(map[uint64]*listener),
+	}
 	r.sessions[s.id] = s
 	r.user(p.uid).sessions++
 	return s

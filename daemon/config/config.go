@@ -72,7 +72,7 @@ type Limits struct {
 	SessionsPerUser          int           `yaml:"sessions_per_user" unit:"sessions"`            // each takes a descriptor and about 100 KiB
 	PendingAcceptsPerSession int           `yaml:"pending_accepts_per_session" unit:"calls"`     // each takes a goroutine
 	PendingAttachesPerUser   int           `yaml:"pending_attaches_per_user" unit:"connections"` // data sockets that nobody has connected yet
-	AttachTimeout            time.Duration `yaml:"attach_timeout" unit:"milliseconds"`                // how long a data socket waits for its client
+	AttachTimeout            time.Duration `yaml:"attach_timeout" unit:"milliseconds"`           // how long a data socket waits for its client
 	EndedConnections         int           `yaml:"ended_connections" unit:"connections"`         // remembered with the reason of their end, for GetConnection
 }
 

@@ -68,8 +68,10 @@ func TestParseEverything(t *testing.T) {
 		MTU:     9000, Queues: 2, Offload: tun.Off, BufferMemory: 256 << 20, LogLevel: zapcore.DebugLevel, LogFormat: LogJSON,
 		StopTimeout: 3 * time.Second, Visibility: VisibleToOwner,
 		Limits: Limits{10, 9, 8, 7, 6, 5, 4 * time.Second, 3},
-		TCP: TCP{NoDelay: true, CongestionControl: "reno", InitialRTO: 300 * time.Millisecond, RecvBuffer: 64 << 10,
-			KeepAlive: time.Minute, TTL: 32},
+		TCP: TCP{
+			NoDelay: true, CongestionControl: "reno", InitialRTO: 300 * time.Millisecond, RecvBuffer: 64 << 10,
+			KeepAlive: time.Minute, TTL: 32,
+		},
 		Engine: Engine{FirstPort: 1024, LastPort: 2048, TimeWait: time.Second},
 	}
 	if !reflect.DeepEqual(c, want) {
