@@ -96,8 +96,9 @@ func closedHere(state starfishv1.ConnectionState) bool {
 		starfishv1.ConnectionState_CONNECTION_STATE_CLOSING, starfishv1.ConnectionState_CONNECTION_STATE_LAST_ACK,
 		starfishv1.ConnectionState_CONNECTION_STATE_TIME_WAIT:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func endError(end *starfishv1.ConnectionEnd) error {

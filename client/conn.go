@@ -62,7 +62,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // opError wraps an edge's error; io.EOF stays bare, as the callers of io.Reader expect it.
 func (c *Conn) opError(op string, err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	return opError(op, "tcp", c.local, c.remote, err)

@@ -82,7 +82,7 @@ func TestHalfClose(t *testing.T) {
 		if err != nil || string(got) != "answer" {
 			t.Fatalf("read %q, %v", got, err)
 		}
-		if n, err := dialled.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		if n, err := dialled.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("second read at the end: %d, %v, want io.EOF", n, err)
 		}
 	})
@@ -196,13 +196,13 @@ func TestCloseReadEndsReading(t *testing.T) {
 		if err := dialled.CloseRead(); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-result; err != io.EOF {
+		if err := <-result; !errors.Is(err, io.EOF) {
 			t.Errorf("read: %v, want io.EOF", err)
 		}
 		if err := dialled.SetReadDeadline(time.Time{}); err != nil {
 			t.Error(err)
 		}
-		if _, err := dialled.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := dialled.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("read again: %v, want io.EOF", err)
 		}
 		if _, err := dialled.Write([]byte("still")); err != nil {
@@ -244,7 +244,7 @@ func TestCleanEndAsksNothing(t *testing.T) {
 	if err := taken.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dialled.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := dialled.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatalf("read: %v, want io.EOF", err)
 	}
 	f.mu.Lock()

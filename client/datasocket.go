@@ -23,7 +23,7 @@ const tokenSize = 32
 
 // sendBuffer is what a program can write ahead of the daemon, in bytes. The system's own 208 KiB are three super-segments:
 // program and daemon would take turns.
-const sendBuffer = 1 << 20
+const sendBuffer = 4 << 20
 
 // dataSocket is the edge that the kernel carries: a unix stream socket, whose poller, buffers and deadlines do the work.
 type dataSocket struct {
@@ -86,7 +86,7 @@ func (d *dataSocket) readError(err error) error {
 	switch {
 	case d.readClosed.Load():
 		return io.EOF
-	case bare == io.EOF, bare == syscall.ECONNRESET:
+	case errors.Is(bare, io.EOF), errors.Is(bare, syscall.ECONNRESET):
 		return d.ended()
 	}
 	return bare
@@ -104,13 +104,13 @@ func (d *dataSocket) Write(p []byte) (int, error) {
 // the daemon knows, unless the pipe was closed here.
 func (d *dataSocket) writeError(err error) error {
 	bare := cause(err)
-	if bare != syscall.EPIPE && bare != syscall.ECONNRESET {
+	if !errors.Is(bare, syscall.EPIPE) && !errors.Is(bare, syscall.ECONNRESET) {
 		return bare
 	}
 	if d.writeClosed.Load() {
 		return syscall.EPIPE
 	}
-	if reason := d.ended(); reason != io.EOF {
+	if reason := d.ended(); !errors.Is(reason, io.EOF) {
 		return reason
 	}
 	return syscall.EPIPE
@@ -243,7 +243,7 @@ func (d *dataSocket) writeTo(w io.Writer) (int64, bool, error) {
 			err = d.ended()
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, true, err

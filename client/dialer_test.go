@@ -111,8 +111,10 @@ func TestSurvivesRestart(t *testing.T) {
 func TestOptionsTravel(t *testing.T) {
 	f := startFake(t)
 	c := testPeer{f.socket, "127.0.0.1"}.open(t)
-	d := Dialer{Client: c, Timeout: soon, Options: Options{NoDelay: true, InitialRTO: time.Second, RecvBuffer: 64 << 10,
-		Congestion: Reno, KeepAlive: -1}}
+	d := Dialer{Client: c, Timeout: soon, Options: Options{
+		NoDelay: true, InitialRTO: time.Second, RecvBuffer: 64 << 10,
+		Congestion: Reno, KeepAlive: -1,
+	}}
 	_, _ = d.Dial("tcp", "127.0.0.1:1")
 	f.mu.Lock()
 	defer f.mu.Unlock()

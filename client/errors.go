@@ -89,7 +89,7 @@ var (
 
 func (e *contextError) Error() string { return e.message }
 func (e *contextError) Unwrap() error { return e.cause }
-func (e *contextError) Timeout() bool { return e.cause == context.DeadlineExceeded }
+func (e *contextError) Timeout() bool { return errors.Is(e.cause, context.DeadlineExceeded) }
 func (e *contextError) Temporary() bool {
 	return e.Timeout()
 }

@@ -48,11 +48,11 @@ type fakeConn struct {
 	end   string
 }
 
-func (f *fakeConn) finish(reason string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.ended {
-		f.ended, f.end = true, reason
+func (c *fakeConn) finish(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.ended, c.end = true, reason
 	}
 }
 
@@ -326,7 +326,7 @@ func (f *fakeDaemon) Stream(rpc grpc.BidiStreamingServer[starfishv1.StreamReques
 		case err = <-up:
 		case err = <-down:
 		}
-		if err == errLetGo {
+		if errors.Is(err, errLetGo) {
 			return nil
 		}
 		if err != nil {
@@ -344,7 +344,7 @@ func (f *fakeDaemon) streamUp(rpc grpc.BidiStreamingServer[starfishv1.StreamRequ
 	for {
 		request, err := rpc.Recv()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return c.CloseWrite()
 		case err != nil:
 			return err
@@ -362,7 +362,7 @@ func (f *fakeDaemon) streamDown(rpc grpc.BidiStreamingServer[starfishv1.StreamRe
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := c.Read(buf)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rpc.Send(&starfishv1.StreamResponse{Message: &starfishv1.StreamResponse_Eof{Eof: &starfishv1.StreamEof{}}})
 		}
 		if errors.Is(err, net.ErrClosed) {

@@ -96,7 +96,7 @@ func (c *Client) startStream(ctx context.Context, open *starfishv1.StreamOpen) (
 		return nil, nil, err
 	}
 	request := &starfishv1.StreamRequest{Message: &starfishv1.StreamRequest_Open{Open: open}}
-	if err := rpc.SendMsg(&outgoing{message: request}); err != nil && err != io.EOF {
+	if err := rpc.SendMsg(&outgoing{message: request}); err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	var answer incoming // an io.EOF above means that RecvMsg has the reason
@@ -207,7 +207,7 @@ func (s *grpcStream) linger() {
 
 // writeEnd returns what a write finds after the end of the RPC.
 func (s *grpcStream) writeEnd() error {
-	if s.endErr != nil && s.endErr != io.EOF {
+	if s.endErr != nil && !errors.Is(s.endErr, io.EOF) {
 		return s.endErr
 	}
 	return syscall.EPIPE

@@ -51,7 +51,7 @@ func (s *grpcStream) receiveLoop() {
 	end := s.receiveData()
 	s.readEnd = end
 	close(s.arrived)
-	if end == io.EOF {
+	if errors.Is(end, io.EOF) {
 		// The peer's FIN: sending may go on. The RPC ends when both directions have, or with an error.
 		end = s.receive()
 	}
@@ -107,8 +107,8 @@ func (s *grpcStream) refuse() {
 
 // rpcEnd returns why the RPC ended; io.EOF if it did so in order.
 func (s *grpcStream) rpcEnd(err error) error {
-	if err == io.EOF {
-		return err
+	if errors.Is(err, io.EOF) {
+		return io.EOF
 	}
 	return s.client.failure(context.Background(), err)
 }

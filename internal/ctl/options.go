@@ -15,7 +15,6 @@ type connectionFlags struct {
 	congestion congestionValue
 	transport  transportValue
 	ipv4, ipv6 bool
-	noKeep     bool
 }
 
 func (f *connectionFlags) register(cmd *cobra.Command) {
