@@ -136,7 +136,7 @@ func (h *Host) emit(t *tcp.Transmit) {
 		h.net.recycle(p.data)
 		return
 	}
-	if d.cfg.Whole {
+	if d.link.Whole {
 		if h.net.OnSend != nil {
 			h.net.OnSend(h, p.seen())
 		}

@@ -97,7 +97,7 @@ func (n *Network) Connect(a, b *Host, there, back Link) {
 
 func (n *Network) addDirection(from, to *Host, cfg Link) {
 	part := partLink + uint64(from.index)<<16 + uint64(to.index)
-	d := &direction{cfg: cfg, net: n, from: from, to: to, rng: n.random(part)}
+	d := &direction{Impairment: NewImpairment(cfg, n.random(part)), net: n, from: from, to: to}
 	for _, a := range to.cfg.Addrs {
 		from.routes[a] = d
 	}
@@ -106,7 +106,7 @@ func (n *Network) addDirection(from, to *Host, cfg Link) {
 // LinkStats returns what became of the packets from a to b.
 func (n *Network) LinkStats(a, b *Host) LinkStats {
 	if d := a.routes[b.cfg.Addrs[0]]; d != nil {
-		return d.stats
+		return d.Stats()
 	}
 	return LinkStats{}
 }
