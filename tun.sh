@@ -114,11 +114,11 @@ require_free() {
 # owner_of_device: a persistent device without an owner is open to every user
 # (tun(4): owner and group are checked only when they are set), so there is always one.
 owner_of_device() {
-	local owner=${OPT_OWNER:-${SUDO_UID:-$(id -u)}}
-	id -u -- "$owner" 2>/dev/null || if [[ $owner =~ ^[0-9]+$ ]]; then
+	local owner=${OPT_OWNER:-${SUDO_UID:-$UID}}
+	if [[ $owner =~ ^[0-9]+$ ]]; then
 		printf '%s' "$owner"
 	else
-		die "there is no user '$owner'"
+		id -u -- "$owner" 2>/dev/null || die "there is no user '$owner'"
 	fi
 }
 

@@ -2,7 +2,7 @@
 # What the project's scripts share. Source it; it sets nothing but functions and
 # PROGRAM, the name that messages begin with.
 
-PROGRAM=${PROGRAM:-$(basename -- "$0")}
+PROGRAM=${PROGRAM:-${0##*/}}
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
@@ -21,7 +21,7 @@ usage_error() {
 }
 
 have() { command -v -- "$1" >/dev/null 2>&1; }
-is_root() { [ "$(id -u)" -eq 0 ]; }
+is_root() { [ "$EUID" -eq 0 ]; }
 
 # as_root COMMAND…: runs it as root, through sudo where that is needed.
 as_root() {

@@ -56,11 +56,11 @@ started_numbers() {
 # lock_state: one invocation at a time. The lock is on the directory above, which is
 # there before and after, so that nothing is left behind and no lock file is raced for.
 lock_state() {
-	local above
-	above=$(dirname -- "${STARFISH_RUN_DIR:-/run/starfish}")
+	local above=${STARFISH_RUN_DIR:-/run/starfish}
+	above=${above%/*}
 	exec 9<"$above"
 	flock -w 30 9 || die "another tun.sh has held the lock on $above for 30 seconds"
-	mkdir -p -- "$RUN_DIR" || die "cannot create $RUN_DIR"
+	[ -d "$RUN_DIR" ] || mkdir -p -- "$RUN_DIR" || die "cannot create $RUN_DIR"
 	discard_foreign_state
 }
 
@@ -80,6 +80,9 @@ discard_foreign_state() {
 
 # release_run_dir: the directory goes when nothing is in it, starfishd's socket included.
 release_run_dir() {
+	if [ -n "$(started_numbers)" ]; then
+		return
+	fi
 	rmdir -- "$RUN_DIR" 2>/dev/null || true
 	if [[ $RUN_DIR == */netns-* ]]; then
 		rmdir -- "${RUN_DIR%/*}" 2>/dev/null || true
