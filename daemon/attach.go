@@ -76,7 +76,7 @@ func (c *connection) unclaim() {
 	}
 }
 
-// add publishes a token. The number of a user's tokens is bounded, in the registry as everything that users have.
+// add publishes a token.
 func (o *offers) add(d *Daemon, t token, c *connection, unheard bool) (time.Duration, error) {
 	limits := d.registry.currentLimits()
 	uid := c.owner.peer.uid
@@ -85,13 +85,13 @@ func (o *offers) add(d *Daemon, t token, c *connection, unheard bool) (time.Dura
 	if o.closed {
 		return 0, &failure{op: "attach", errno: unix.ESHUTDOWN, detail: "starfishd is stopping"}
 	}
-	if err := checkLimit("attach", "pending_attaches_per_user", o.users[uid], limits.PendingAttachesPerUser); err != nil {
+	if err := checkLimit("attach", "pending_attaches_per_user", o.users[uid].tokens, limits.PendingAttachesPerUser); err != nil {
 		return 0, err
 	}
-	o.users[uid]++
+	o.count(uid, 1, 0)
 	pending := &offer{conn: c, unheard: unheard}
 	pending.expiry = time.AfterFunc(limits.AttachTimeout, func() {
-		if o.take(t) == pending {
+		if o.expire(t, pending) {
 			d.lapse(pending)
 		}
 	})
@@ -99,21 +99,22 @@ func (o *offers) add(d *Daemon, t token, c *connection, unheard bool) (time.Dura
 	return limits.AttachTimeout, nil
 }
 
-// take redeems a token: whoever gets the offer is the only one.
-func (o *offers) take(t token) *offer {
+// expire takes an offer back, unless its client has come.
+func (o *offers) expire(t token, pending *offer) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	pending := o.byToken[t]
-	if pending == nil {
-		return nil
+	if o.byToken[t] != pending {
+		return false
 	}
+	o.remove(t, pending)
+	return true
+}
+
+// remove makes a token worthless. The lock must be held.
+func (o *offers) remove(t token, pending *offer) {
 	delete(o.byToken, t)
 	pending.expiry.Stop()
-	uid := pending.conn.owner.peer.uid
-	if o.users[uid]--; o.users[uid] == 0 {
-		delete(o.users, uid)
-	}
-	return pending
+	o.count(pending.conn.owner.peer.uid, -1, 0)
 }
 
 // lapse ends an offer that nobody took.
@@ -135,5 +136,4 @@ func (o *offers) stop() {
 		pending.expiry.Stop()
 	}
 	clear(o.byToken)
-	clear(o.users)
 }

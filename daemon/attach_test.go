@@ -190,12 +190,35 @@ func TestTokensOfOtherUsers(t *testing.T) {
 	var stolen token
 	copy(stolen[:], r.GetDataSocket().GetToken())
 	owner := d.registry.connection(c).owner.peer
-	if d.offers.claim(stolen, peer{uid: owner.uid + 1}) != nil {
+	thief := peer{uid: owner.uid + 1}
+	if !d.offers.beginHandshake(thief.uid) || d.offers.claim(stolen, thief) != nil {
 		t.Error("another user's token was good")
 	}
 	// And the owner's still is.
 	writeAll(t, claim(t, r.GetDataSocket()), []byte("mine"))
 	wantRead(t, s.attach(a), []byte("mine"))
+}
+
+func TestSocketsWithoutTokensAreBounded(t *testing.T) {
+	d := startDaemon(t, nil)
+	s := d.dial(t)
+	c, a := s.pair()
+	for range spareHandshakes {
+		socket, err := net.Dial("unix", d.dataPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = socket.Close() }()
+	}
+	socket, err := net.Dial("unix", d.dataPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	wantEOF(t, socket) // one too many
+	// Who has a token is not kept out by those.
+	writeAll(t, s.attach(c), []byte("in time"))
+	wantRead(t, s.attach(a), []byte("in time"))
 }
 
 func TestAttachLimit(t *testing.T) {

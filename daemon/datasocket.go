@@ -19,20 +19,50 @@ const (
 	// tokenTimeout bounds the wait for the token once a data socket is connected: clients send it at once.
 	tokenTimeout = 5 * time.Second
 
-	// maxHandshakes bounds the data sockets that have not presented their token yet. Above it, accepting waits.
-	maxHandshakes = 256
+	// spareHandshakes is how many data sockets of a user may wait for their token beyond the tokens that the user
+	// has: with sockets that never present one, nobody gets further than that.
+	spareHandshakes = 64
+
+	// acceptPause is the wait after accepting has failed, most likely because there are no descriptors left.
+	acceptPause = 100 * time.Millisecond
 )
 
 // offers are the tokens that are out.
 type offers struct {
 	mu      sync.Mutex
 	byToken map[token]*offer
-	users   map[uint32]int // how many each user has
+	users   map[uint32]offerUse
 	closed  bool
 }
 
+// offerUse counts a user's tokens, and data sockets that have not presented theirs.
+type offerUse struct{ tokens, handshakes int }
+
 func newOffers() *offers {
-	return &offers{byToken: make(map[token]*offer), users: make(map[uint32]int)}
+	return &offers{byToken: make(map[token]*offer), users: make(map[uint32]offerUse)}
+}
+
+// count changes a user's counts. The lock must be held.
+func (o *offers) count(uid uint32, tokens, handshakes int) {
+	use := o.users[uid]
+	use.tokens += tokens
+	use.handshakes += handshakes
+	if use == (offerUse{}) {
+		delete(o.users, uid)
+		return
+	}
+	o.users[uid] = use
+}
+
+// beginHandshake counts a data socket that has to present its token, unless the user has no token for it. Claim ends it.
+func (o *offers) beginHandshake(uid uint32) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if use := o.users[uid]; o.closed || use.handshakes >= use.tokens+spareHandshakes {
+		return false
+	}
+	o.count(uid, 0, 1)
+	return true
 }
 
 // dataSocket names the socket that carries a connection's bytes. Its descriptor belongs to the stack, which closes it
@@ -58,64 +88,62 @@ func (s dataSocket) hungUp() bool {
 
 // serveData accepts data sockets until the listener is closed.
 func (d *Daemon) serveData(l *net.UnixListener) error {
-	slots := make(chan struct{}, maxHandshakes)
 	for {
 		socket, err := l.AcceptUnix()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
 		if err != nil {
-			// Out of descriptors, most likely: without a pause this would spin until one is free.
 			d.log.Warn("cannot accept a data socket", zap.Error(err))
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(acceptPause)
 			continue
 		}
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots }()
-			d.handshake(socket)
-		}()
+		client, err := peerOf(socket)
+		if err != nil || !d.offers.beginHandshake(client.uid) {
+			d.refuseData(socket, client, "no token is out", err)
+			continue
+		}
+		go d.handshake(socket, client)
 	}
 }
 
-// handshake reads the token and gives the socket to the connection. A socket without a good token is closed: there is
-// no way to say more on it.
-func (d *Daemon) handshake(socket *net.UnixConn) {
-	defer func() { _ = socket.Close() }() // the stack has its own descriptor by then
-	client, err := peerOf(socket)
-	if err != nil {
-		d.log.Warn("data socket without credentials", zap.Error(err))
-		return
-	}
+// handshake reads the token and gives the socket to the connection.
+func (d *Daemon) handshake(socket *net.UnixConn, client peer) {
 	var t token
 	_ = socket.SetReadDeadline(time.Now().Add(tokenTimeout))
 	// Not a byte more than the token: what follows is the connection's.
-	if _, err := io.ReadFull(socket, t[:]); err != nil {
-		d.counters.tokensRejected.Add(1)
-		d.log.Debug("data socket without token", zap.Uint32("uid", client.uid), zap.Error(err))
-		return
-	}
+	_, err := io.ReadFull(socket, t[:])
 	pending := d.offers.claim(t, client)
 	if pending == nil {
-		d.counters.tokensRejected.Add(1)
-		d.log.Info("data socket with a wrong, used or expired token", zap.Uint32("uid", client.uid), zap.Uint32("pid", client.pid))
+		d.refuseData(socket, client, "the token is missing, wrong, used or expired", err)
 		return
 	}
+	defer func() { _ = socket.Close() }() // the stack has its own descriptor by then
 	if err := d.attach(pending.conn, socket); err != nil {
-		d.log.Debug("cannot attach a data socket", zap.Uint64("connection", pending.conn.id), zap.Error(err))
+		d.log.Warn("cannot attach a data socket", zap.Uint64("connection", pending.conn.id), zap.Error(err))
 		d.abort(pending.conn)
 	}
 }
 
-// claim takes the offer, if it was made to the user who came for it. Another user's try leaves it in place.
+// refuseData closes a data socket: there is no way to say more on it.
+func (d *Daemon) refuseData(socket *net.UnixConn, client peer, why string, err error) {
+	d.counters.tokensRejected.Add(1)
+	d.log.Info("data socket refused: "+why, zap.Uint32("uid", client.uid), zap.Uint32("pid", client.pid), zap.Error(err))
+	_ = socket.Close()
+}
+
+// claim ends a handshake and takes the offer, if it was made to the user who came for it. Another user's try leaves it in
+// place.
 func (o *offers) claim(t token, client peer) *offer {
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.count(client.uid, 0, -1)
 	pending := o.byToken[t]
-	o.mu.Unlock()
 	if pending == nil || pending.conn.owner.peer.uid != client.uid {
 		return nil
 	}
-	return o.take(t)
+	o.remove(t, pending)
+	return pending
 }
 
 // attach gives the connection's bytes to the socket.

@@ -2313,7 +2313,8 @@ type GetInfoResponse struct {
 	KernelAddresses []string `protobuf:"bytes,9,rep,name=kernel_addresses,json=kernelAddresses,proto3" json:"kernel_addresses,omitempty"`
 	// Where connections start from when the client names no address: one per address family.
 	SourceAddresses []string `protobuf:"bytes,10,rep,name=source_addresses,json=sourceAddresses,proto3" json:"source_addresses,omitempty"`
-	// Options of connections that set none.
+	// The options that the daemon is configured with for connections that set none. What is not set is as ListConnections
+	// shows it.
 	DefaultOptions *Options `protobuf:"bytes,11,opt,name=default_options,json=defaultOptions,proto3" json:"default_options,omitempty"`
 	// The limits in force.
 	Limits []*Limit `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
@@ -2578,7 +2579,7 @@ type Limit struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The bound.
 	Value uint64 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
-	// "connections", "bytes", "seconds" and the like.
+	// "connections", "bytes", "milliseconds" and the like.
 	Unit          string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
