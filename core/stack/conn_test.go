@@ -159,7 +159,7 @@ func TestCloseReadDiscards(t *testing.T) {
 }
 
 func TestTransferBothWays(t *testing.T) {
-	const size = 64 << 20
+	const size = 16 << 20
 	cases := map[string]func(t *testing.T) (*Stack, *Stack){
 		"internal": func(t *testing.T) (*Stack, *Stack) { s := startStack(t, Config{}); return s, s },
 		"shards":   func(t *testing.T) (*Stack, *Stack) { s := startStack(t, Config{Shards: 3}); return s, s },

@@ -85,14 +85,17 @@ func (c *Conn) writeError() error {
 
 // stage copies p into tx and tells the shard. It may take less than all of p, and nothing with an error.
 func (c *Conn) stage(p []byte) (int, error) {
-	pool := c.shard.stack.cfg.Pool
+	memory := &c.shard.stack.memory
 	if len(p) <= smallWrite {
+		if !memory.forUser(len(p)) {
+			return 0, c.awaitPool()
+		}
 		c.mu.Lock()
 		if err := c.writeError(); err != nil {
 			c.mu.Unlock()
 			return 0, err
 		}
-		n := c.tx.Append(pool, p)
+		n := c.tx.Append(memory.pool, p)
 		c.mu.Unlock()
 		if n == 0 {
 			return 0, c.awaitPool()
@@ -100,7 +103,7 @@ func (c *Conn) stage(p []byte) (int, error) {
 		c.shard.mention(&c.note)
 		return n, nil
 	}
-	s, ok := pool.Get(len(p))
+	s, ok := memory.get(len(p))
 	if !ok {
 		return 0, c.awaitPool()
 	}
@@ -179,7 +182,7 @@ func (c *Conn) block() (zbuf.Slice, error) {
 		if err != nil {
 			return zbuf.Slice{}, err
 		}
-		if s, ok := c.shard.stack.cfg.Pool.Get(min(room, writeBlock)); ok {
+		if s, ok := c.shard.stack.memory.get(min(room, writeBlock)); ok {
 			return s, nil
 		}
 		if err := c.awaitPool(); err != nil {

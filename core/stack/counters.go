@@ -13,7 +13,7 @@ type counters struct {
 	dropMalformed uint64 // not an IP packet
 	dropProtocol  uint64 // neither TCP nor ICMP
 	dropICMP      uint64 // not for us, fragments, or too many echo requests
-	dropNoBuffers uint64 // the pool was exhausted
+	dropNoBuffers uint64 // the pool was exhausted, or nearly so
 	dropNoDevice  uint64 // to the outside world, and there is no way
 	dropDevice    uint64 // the device refused it
 }

@@ -9,10 +9,15 @@ import (
 	"github.com/MUCZ/Starfish/core/tcp"
 )
 
-// Dial connects to an address such as "10.0.0.1:80" or "example.org:https". Network is tcp, tcp4 or tcp6.
+// Dial connects to an address such as "10.0.0.1:80" or "example.org:https". Network is tcp, tcp4 or tcp6. As with package
+// net, small writes are sent at once.
 func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }
+
+// netOptions are those that Dial and Listen begin with. Package net switches Nagle's algorithm off, and its users count
+// on that.
+var netOptions = tcp.Options{NoDelay: true}
 
 // DialContext is Dial for as long as ctx lives. A name's addresses are tried one after the other.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -22,7 +27,7 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	var first error
 	for _, remote := range remotes {
-		c, err := s.DialTCP(ctx, netip.AddrPort{}, remote, nil)
+		c, err := s.DialTCP(ctx, netip.AddrPort{}, remote, &netOptions)
 		if err == nil {
 			return c, nil
 		}

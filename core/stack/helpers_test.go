@@ -1,13 +1,15 @@
 package stack
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
-const patience = 10 * time.Second
+// patience is for machines that do much else besides.
+const patience = 30 * time.Second
 
 // startStack returns a running Stack, and checks when the test ends that it gave everything back.
 func startStack(t testing.TB, cfg Config) *Stack {
@@ -123,6 +126,22 @@ func openFiles(t testing.TB) int {
 	return len(entries)
 }
 
+// counter returns the value of one counter.
+func counter(t testing.TB, s *Stack, name string) uint64 {
+	t.Helper()
+	st, err := s.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range st.Counters {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	t.Fatalf("there is no counter %s", name)
+	return 0
+}
+
 // eventually fails unless condition becomes true soon.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
@@ -140,48 +159,45 @@ func (p *pattern) Read(b []byte) (int, error) {
 	if p.at == p.end {
 		return 0, io.EOF
 	}
-	n := int(min(int64(len(b)), p.end-p.at))
-	fillPattern(b[:n], p.at)
+	n := copy(b[:min(int64(len(b)), p.end-p.at)], patternFrom(p.at))
 	p.at += int64(n)
 	return n, nil
 }
 
-func patternByte(i int64) byte { return byte(i*7 + i>>8*13 + i>>16*31) }
+// patternPeriod is prime, so that no power of two hides a shift.
+const patternPeriod = 65521
 
-func fillPattern(b []byte, at int64) {
-	for i := range b {
-		b[i] = patternByte(at + int64(i))
+var patternBytes = func() []byte {
+	b := make([]byte, 2*patternPeriod)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range patternPeriod {
+		b[i] = byte(r.Uint32())
 	}
-}
+	copy(b[patternPeriod:], b)
+	return b
+}()
+
+// patternFrom returns at least patternPeriod bytes of the pattern from a position on.
+func patternFrom(at int64) []byte { return patternBytes[at%patternPeriod:] }
 
 // verifyStream reads r to its end and checks that it is the pattern of n bytes.
 func verifyStream(r io.Reader, n int64) error {
 	buf := make([]byte, 64<<10)
 	at := int64(0)
 	for {
-		k, err := r.Read(buf)
-		for i, b := range buf[:k] {
-			if b != patternByte(at+int64(i)) {
-				return &badStream{at + int64(i), n}
-			}
+		k, err := r.Read(buf[:min(len(buf), patternPeriod)])
+		if !bytes.Equal(buf[:k], patternFrom(at)[:k]) {
+			return fmt.Errorf("the stream differs in the %d bytes from %d of %d", k, at, n)
 		}
 		at += int64(k)
+		if err == io.EOF && at != n {
+			return fmt.Errorf("the stream ends at %d of %d", at, n)
+		}
 		if err == io.EOF {
-			if at != n {
-				return &badStream{at, n}
-			}
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("at %d of %d: %w", at, n, err)
 		}
 	}
 }
-
-type badStream struct{ at, want int64 }
-
-func (e *badStream) Error() string {
-	return "stream differs or ends at byte " + itoa(e.at) + " of " + itoa(e.want)
-}
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }

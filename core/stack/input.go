@@ -128,6 +128,11 @@ func (s *shard) receive(p *tun.Packet) {
 	if tap := s.stack.tap.Load(); tap != nil {
 		s.tapIn(*tap, p)
 	}
+	if !s.stack.memory.takes(p.Len()) {
+		s.counters.dropNoBuffers++
+		p.Release()
+		return
+	}
 	switch protocolOf(p) {
 	case protocolTCP:
 		s.forward(s.flowOwner(p), p)

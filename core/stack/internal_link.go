@@ -8,7 +8,11 @@ import (
 // sendInternal takes a packet from one of the Stack's addresses to another. It reports false when the receiver's inbox is
 // full: the packet is kept, as a queue on the way would. There is no wire that could spoil it, and so no checksum.
 func (s *shard) sendInternal(t *tcp.Transmit) bool {
-	p, ok := s.pack(t)
+	var p tcp.Packet
+	ok := s.stack.memory.takes(len(t.Header) + t.PayloadLen)
+	if ok {
+		p, ok = s.pack(t)
+	}
 	if !ok {
 		s.counters.dropNoBuffers++
 		return true // lost, as on any link; the memory may be there when TCP sends it again

@@ -17,7 +17,7 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	l, err := s.ListenTCP(local, 0, nil)
+	l, err := s.ListenTCP(local, 0, &netOptions)
 	if err != nil {
 		return nil, err
 	}

@@ -234,12 +234,24 @@ func (s *shard) shutDown() {
 	for s.transmit() && !s.out.full {
 		s.inbox.clear()
 	}
+	s.drainEngine()
 	s.out.drop()
 	s.in.drop()
 	s.inbox.clear()
 	s.sockets.release()
 	if s.queue != nil {
 		_ = s.poll.remove(s.queue.FD()) // it goes with the poller in any case
+	}
+}
+
+// drainEngine takes what the engine still has to say: until it is polled, it keeps what belongs to it.
+func (s *shard) drainEngine() {
+	var e tcp.Event
+	for s.engine.PollEvent(&e) {
+		continue
+	}
+	for s.engine.PollTransmit(s.now, &s.out.transmit) {
+		continue
 	}
 }
 

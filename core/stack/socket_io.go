@@ -33,6 +33,9 @@ type socketBuffers struct {
 // read reads up to limit bytes into in. It returns 0 at the end of the stream, and tcp.ErrNoBuffers when the pool is
 // exhausted.
 func (b *socketBuffers) read(s *shard, fd int, in *zbuf.Chain, limit int) (int, error) {
+	if !s.stack.memory.forUser(readBlocks[0]) {
+		return 0, tcp.ErrNoBuffers
+	}
 	pool := s.stack.cfg.Pool
 	n := 0
 	for i, size := range readBlocks {
@@ -99,10 +102,11 @@ func (b *socketBuffers) release() {
 	}
 }
 
-// transfer is readv or writev without the allocation that x/sys makes for longer vectors.
+// transfer is readv or writev without the allocation that x/sys makes for longer vectors. The descriptor does not block,
+// so the Go scheduler isn't told: it would hand our processor to another thread in the middle of a large copy.
 func transfer(trap uintptr, fd int, vector []unix.Iovec) (int, error) {
 	for {
-		n, _, errno := unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&vector[0])), uintptr(len(vector)))
+		n, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&vector[0])), uintptr(len(vector)))
 		switch errno {
 		case 0:
 			return int(n), nil

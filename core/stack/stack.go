@@ -18,6 +18,7 @@ import (
 type Stack struct {
 	cfg    Config
 	owned  *ownedSet
+	memory memory
 	shards []*shard
 	epoch  time.Time
 	tap    atomic.Pointer[Tap]
@@ -41,7 +42,7 @@ func New(cfg Config) (*Stack, error) {
 	if _, err := rand.Read(secret[:]); err != nil {
 		return nil, fmt.Errorf("stack: random secret: %w", err)
 	}
-	s := &Stack{cfg: cfg, owned: newOwnedSet(cfg.Addresses, cfg.KernelAddresses), epoch: time.Now()}
+	s := &Stack{cfg: cfg, owned: newOwnedSet(cfg.Addresses, cfg.KernelAddresses), memory: newMemory(cfg.Pool), epoch: time.Now()}
 	s.SetTap(cfg.Tap)
 	for i := range cfg.Shards {
 		shard, err := newShard(s, i, secret)

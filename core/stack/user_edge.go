@@ -23,10 +23,6 @@ func (e *userEdge) onUser(s *shard) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e.tellConsumed(s)
-	if c.intent&wantAbort != 0 || c.intent&wantClose != 0 && c.rx.Len() > 0 {
-		e.abort(s)
-		return
-	}
 	e.send(s)
 	if c.intent&^c.done&wantShutRead != 0 {
 		c.done |= wantShutRead
@@ -67,8 +63,12 @@ func (e *userEdge) send(s *shard) {
 	}
 }
 
-// finish ends what the user wants to have ended, once all of tx is with the engine. It wants mu.
+// finish ends what the user wants to have ended, in good order once all of tx is with the engine. It wants mu.
 func (e *userEdge) finish(s *shard) {
+	if e.intent&wantAbort != 0 || e.intent&wantClose != 0 && e.rx.Len() > 0 {
+		e.abort(s)
+		return
+	}
 	if e.tx.Len() > 0 {
 		return
 	}
