@@ -193,7 +193,12 @@ func listenIn(t testing.TB, ns *netns.Namespace, address string) net.Listener {
 // kernelDial opens a connection of the kernel's TCP from the namespace.
 func (h *host) kernelDial(t testing.TB, address net.Addr) *net.TCPConn {
 	t.Helper()
-	c, err := h.Dial(address.String())
+	return dialFrom(t, h.Namespace, address)
+}
+
+func dialFrom(t testing.TB, ns *netns.Namespace, address net.Addr) *net.TCPConn {
+	t.Helper()
+	c, err := ns.Dial(address.String())
 	if err != nil {
 		t.Fatal(err)
 	}
