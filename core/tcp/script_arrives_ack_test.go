@@ -225,3 +225,15 @@ func TestSegmentArrivesAckOfFin(t *testing.T) {
 		})
 	}
 }
+
+// TestSegmentArrivesPassiveSynReceivedOptions: RFC 7323 §2.3 and §3.2: an ACK from SYN-RECEIVED scales its window and has
+// timestamps, as every segment of the connection.
+func TestSegmentArrivesPassiveSynReceivedOptions(t *testing.T) {
+	h := newScript(t, allOptions, with(func(o *tcp.Options) { o.RecvBuffer = 1 << 20 }))
+	h.listen()
+	h.in("S 0 <mss 1000,ts 77:0,ws 7>")
+	h.want("S. 0 ack 1 win 65535 <mss 1000,ts *:77,ws 5>")
+	h.in(". -5 ack 1 <ts 78:?>")
+	h.want(". 1 ack 1 win 2047 <ts *:77>")
+	h.wantNothing()
+}

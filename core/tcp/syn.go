@@ -240,9 +240,13 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 		return
 	}
 	opt := &r.listener.opt
+	window := min(opt.RecvBuffer, maxUnscaled)
+	if r.options.Set.Has(wire.OptWindowScale) && !opt.NoWindowScale {
+		window >>= windowScaleFor(opt.RecvBuffer) // RFC 7323 §2.2: only the window of a SYN is not scaled
+	}
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
 		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
-		window: uint16(min(opt.RecvBuffer, maxUnscaled)), ttl: opt.TTL, trafficClass: opt.TrafficClass,
+		window: uint16(window), ttl: opt.TTL, trafficClass: opt.TrafficClass,
 		// RFC 7323 §3.2: once negotiated, every segment but RST MUST carry timestamps.
 		tsOn:  r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps,
 		tsVal: s.tsNow(now, &r.tuple), tsEcr: r.options.TSVal,
