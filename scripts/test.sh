@@ -78,7 +78,7 @@ main() {
 	# shellcheck disable=SC2064 # the name is known now
 	trap "rm -f '$json'" EXIT
 	[ "$#" -gt 0 ] || args=(-timeout 15m ./...)
-	"${RUNNER[@]}" "$GOTESTSUM" --format standard-quiet --hide-summary all --jsonfile "$json" --raw-command -- \
+	"${RUNNER[@]}" "$GOTESTSUM" --format standard-quiet --hide-summary skipped --jsonfile "$json" --raw-command -- \
 		"$GO" test -json "${args[@]}" || code=$?
 	summary "$json"
 	if [ "${CI:-}" = true ] && ! refuse_skips "$json"; then

@@ -11,14 +11,13 @@
 choose_run_dir() {
 	local base=${STARFISH_RUN_DIR:-/run/starfish} own init
 	own=$(readlink /proc/self/ns/net)
-	if ! init=$(readlink /proc/1/ns/net 2>/dev/null); then
-		# Only root may look; another user asks about the machine itself.
-		init=$own
-	fi
-	RUN_DIR=$base
-	if [ "$own" != "$init" ]; then
-		own=${own#net:[}
-		RUN_DIR=$base/netns-${own%]}
+	init=$(readlink /proc/1/ns/net 2>/dev/null) || init=
+	own=${own#net:[} own=${own%]}
+	init=${init#net:[} init=${init%]}
+	RUN_DIR=$base/netns-$own
+	# Only root may ask for the namespace of process 1; for others the directory is the answer.
+	if [ "$own" = "$init" ] || { [ -z "$init" ] && [ ! -d "$RUN_DIR" ]; }; then
+		RUN_DIR=$base
 	fi
 }
 
