@@ -292,8 +292,8 @@ func (c *conn) mayBePartial(n, queued, mss int) bool {
 		// Only the window cuts here: condition (3), at least half of the largest window that the peer ever offered.
 		return !c.outstanding() && n < mss && n >= int(c.snd.maxWnd)/2
 	}
-	if c.opt.Cork {
-		return false
+	if c.opt.Cork && (c.sendSpace() > 0 || c.outstanding()) {
+		return false // with a full buffer and no ACK to come, no full segment can come about
 	}
 	// Condition (2): all that is queued goes. Nagle's algorithm holds a partial segment back while another partial one is
 	// outstanding, in Minshall's variant as in Linux: full ones don't count, so that the tail of a large write does not wait
