@@ -22,7 +22,7 @@ func bench(args []string) error {
 	if err != nil {
 		return err
 	}
-	d := document{Machine: describeMachine(), MTU: s.mtu, Runs: s.runs, Seconds: s.duration.Seconds()}
+	d := document{Machine: describeMachine(), MTU: s.mtu, Kernel: congestionControlHere(), Runs: s.runs, Seconds: s.duration.Seconds()}
 	if err := measure(&s, c, &d); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (c *cast) start(ctx context.Context, name, role string, namespaces uintptr,
 	if err != nil {
 		return nil, err
 	}
-	s.Link.MTU = c.settings.mtu
+	s.Link.MTU, s.Kernel = c.settings.mtu, c.settings.congestion
 	if s.Link.Device == vethLocal {
 		if err := s.Link.joinByVeth(vethPeer, p.pid()); err != nil {
 			return nil, err

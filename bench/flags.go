@@ -19,6 +19,7 @@ type settings struct {
 	work        []string
 	connections []int
 	mtu         int
+	congestion  string // the kernel's
 	output      string
 	profiles    string // directory, empty for none
 }
@@ -39,6 +40,7 @@ func parseFlags(args []string) (settings, error) {
 	f.StringVar(&work, "work", strings.Join(workNames, ","), "kinds of work")
 	f.StringVar(&connections, "connections", "1,8,64", "numbers of connections for bulk work")
 	f.IntVar(&s.mtu, "mtu", 1500, "MTU in bytes of all devices")
+	f.StringVar(&s.congestion, "congestion", "", "congestion control of the kernel's TCP; empty for the system's default")
 	f.StringVar(&s.output, "o", "bench.json", "file for the figures; empty for none")
 	f.StringVar(&s.profiles, "cpuprofile", "", "directory for a CPU profile of each process")
 	if err := f.Parse(args); err != nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -25,6 +27,23 @@ func (l *link) configure() error {
 		"address add "+l.Local.String()+" dev "+l.Device,
 		"link set "+l.Device+" up",
 	)
+}
+
+const (
+	congestionControl        = "/proc/sys/net/ipv4/tcp_congestion_control"
+	allowedCongestionControl = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+)
+
+// setCongestionControl chooses the one that the kernel's TCP uses in this network namespace. Empty leaves the system's.
+func setCongestionControl(name string) error {
+	if name == "" {
+		return nil
+	}
+	err := os.WriteFile(congestionControl, []byte(name), 0)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("-congestion %s: the kernel lets namespaces have what the host's %s lists: %w", name, allowedCongestionControl, err)
+	}
+	return err
 }
 
 func ipCommands(lines ...string) error {

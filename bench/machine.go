@@ -12,13 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// congestionControlHere is the kernel's in this namespace; empty where the system does not tell.
+func congestionControlHere() string {
+	text, err := os.ReadFile(congestionControl)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
 // machine is where the figures come from: they don't compare with those of another.
 type machine struct {
 	CPU         string    `json:"cpu"`
 	Processors  int       `json:"processors"`
 	MemoryBytes uint64    `json:"memoryBytes"`
 	Kernel      string    `json:"kernel"`
-	Congestion  string    `json:"kernelCongestionControl"`
 	Go          string    `json:"go"`
 	Arch        string    `json:"arch"`
 	Date        time.Time `json:"date"`
@@ -36,9 +44,6 @@ func describeMachine() machine {
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
 		m.Kernel = unix.ByteSliceToString(uts.Release[:])
-	}
-	if text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
-		m.Congestion = strings.TrimSpace(string(text))
 	}
 	return m
 }
@@ -59,6 +64,6 @@ func cpuModel() string {
 
 // String is one line for a person.
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d processors, %.1f GiB, Linux %s (%s), %s, %s",
-		m.CPU, m.Processors, float64(m.MemoryBytes)/(1<<30), m.Kernel, m.Congestion, m.Go, m.Date.Format(time.DateOnly))
+	return fmt.Sprintf("%s, %d processors, %.1f GiB, Linux %s, %s, %s",
+		m.CPU, m.Processors, float64(m.MemoryBytes)/(1<<30), m.Kernel, m.Go, m.Date.Format(time.DateOnly))
 }

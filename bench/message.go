@@ -20,6 +20,7 @@ type setup struct {
 	Link    link       // that the child opens or configures; zero for none
 	Socket  string     // the daemon's
 	Profile string     // file for a CPU profile, empty for none
+	Kernel  string     // congestion control of the kernel's TCP where the child runs
 	Peer    netip.Addr // that a worker's loads go to
 }
 

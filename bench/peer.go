@@ -27,7 +27,10 @@ type peer struct {
 	listeners []net.Listener
 }
 
-func newPeer(*setup) (service, error) {
+func newPeer(s *setup) (service, error) {
+	if err := setCongestionControl(s.Kernel); err != nil {
+		return nil, err
+	}
 	p := new(peer)
 	services := map[int]func(net.Conn){sinkPort: sink, sourcePort: source, echoPort: echo}
 	for i := range endPorts {

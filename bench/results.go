@@ -24,6 +24,7 @@ type result struct {
 type document struct {
 	Machine machine  `json:"machine"`
 	MTU     int      `json:"mtu"`
+	Kernel  string   `json:"kernelCongestionControl"`
 	Runs    int      `json:"runs"`
 	Seconds float64  `json:"seconds"`
 	Results []result `json:"results"`

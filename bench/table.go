@@ -23,8 +23,8 @@ var wayTitles = map[string]string{
 // table writes what a person reads: a part for each metric, a row for each load, a column for each way.
 func (d *document) table(w io.Writer, ways []string) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "Starfish beside the kernel's TCP: MTU %d, medians of %d alternating runs of %v s, × is the ratio to the kernel\n",
-		d.MTU, d.Runs, d.Seconds)
+	fmt.Fprintf(out, "Starfish beside the kernel's TCP: MTU %d, the kernel with %s, medians of %d alternating runs of %v s, × is the ratio to the kernel\n",
+		d.MTU, d.Kernel, d.Runs, d.Seconds)
 	fmt.Fprintln(out, d.Machine)
 	fmt.Fprintf(out, "\n%-*s", nameWidth, "")
 	for _, way := range ways {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -40,7 +41,7 @@ var ways = map[string]func(*setup) (way, error){
 type kernelWay struct{ dialer net.Dialer }
 
 func newKernelWay(s *setup) (way, error) {
-	if err := s.Link.configure(); err != nil {
+	if err := errors.Join(s.Link.configure(), setCongestionControl(s.Kernel)); err != nil {
 		return nil, err
 	}
 	return new(kernelWay), nil
