@@ -146,10 +146,11 @@ func setIOV(v *unix.Iovec, p []byte) int {
 	return 1
 }
 
-// transfer is readv or writev without the copies of the vector that x/sys makes.
+// transfer is readv or writev without the copies of the vector that x/sys makes. The descriptor does not block, so the Go
+// scheduler isn't told: it would hand our processor to another thread in the middle of a large copy.
 func transfer(trap uintptr, fd int, iov []unix.Iovec) (int, error) {
 	for {
-		n, _, errno := unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+		n, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		switch errno {
 		case 0:
 			return int(n), nil
