@@ -207,17 +207,6 @@ func (s *Stack) afterAck(c *conn, now Time, priorUna seqnum.Value) {
 	}
 }
 
-// offerSpace tells a user who waits that Send takes bytes again, once a quarter of the buffer is free: a wake-up for
-// each segment would cost more than it moves.
-func (s *Stack) offerSpace(c *conn) {
-	if c.sendWaiting && (c.sendSpace() >= c.opt.SendBuffer/4 || c.sendq.Len() == 0) {
-		c.sendWaiting = false
-		s.post(c, EventWritable)
-	}
-}
-
-func (c *conn) sendSpace() int { return max(c.opt.SendBuffer-c.sendq.Len(), 0) }
-
 // finPending reports whether our FIN is queued and not sent.
 func (c *conn) finPending() bool { return finQueued.has(c.state) && !c.finSent }
 

@@ -242,6 +242,7 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 	s.noteLimit(c)
 	s.afterData(c, now, n)
 	s.armProbe(c, now)
+	s.offerSpace(c)
 	s.send(c, now, t, &seg)
 }
 
