@@ -11,7 +11,7 @@ cd "$ROOT"
 
 GO=${GO:-go}
 TOOLS=$ROOT/bin/tools
-STEPS=(format modules architecture lint shell api generated tests race fuzz)
+STEPS=(tests format modules architecture lint shell api generated race fuzz)
 
 step_format() { scripts/format.sh; }
 
