@@ -52,6 +52,7 @@ func newEnd(t testing.TB, addr wire.Addr, configure []func(*Config)) *end {
 	for _, change := range configure {
 		change(&cfg)
 	}
+	e.pool = cfg.Pool
 	var err error
 	if e.stack, err = New(cfg); err != nil {
 		t.Fatal(err)
