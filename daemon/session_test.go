@@ -171,12 +171,13 @@ func TestLimits(t *testing.T) {
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	go func() { _, _ = s.Accept(ctx, &starfishv1.AcceptRequest{ListenerId: 1}) }()
-	eventually(t, "the second Accept to be refused", func() bool {
-		short, cancel := context.WithTimeout(testContext(t), 50*time.Millisecond)
-		defer cancel()
-		_, err := s.Accept(short, &starfishv1.AcceptRequest{ListenerId: 1})
-		return reasonOf(err) == "ENFILE"
+	eventually(t, "the first Accept to wait", func() bool {
+		d.registry.mu.Lock()
+		defer d.registry.mu.Unlock()
+		return d.registry.listeners[1].owner.accepts == 1
 	})
+	_, err = s.Accept(testContext(t), &starfishv1.AcceptRequest{ListenerId: 1})
+	wantError(t, err, codes.ResourceExhausted, "ENFILE")
 	cancel()
 	eventually(t, "the room to be given back", func() bool {
 		_, err := s.Connect(testContext(t), connectTo(1))
