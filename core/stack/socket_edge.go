@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"io"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -82,8 +83,8 @@ func (e *socketEdge) feed(s *shard) bool {
 		return true
 	}
 	if _, err := s.engine.Send(s.now, e.conn.id, &e.in); err != nil {
-		e.in.Clear() // nothing will be sent any more; if the connection ended, onEnd follows
-		e.inEnd = true
+		e.in.Clear() // the connection has ended, and onEnd, which follows, says why
+		return false
 	}
 	return e.in.Len() == 0
 }
@@ -114,15 +115,17 @@ func (e *socketEdge) drain(s *shard) {
 	}
 }
 
-// pull takes bytes from the engine for one write.
+// pull takes bytes from the engine for one write. A connection that was reset must not look as if the peer had sent FIN,
+// not even for a moment: its end is onEnd's affair, which follows.
 func (e *socketEdge) pull(s *shard) {
 	for !e.outEnd && e.out.Len() < socketChunk {
 		_, err := s.engine.Receive(e.conn.id, &e.out, socketChunk-e.out.Len())
-		if errors.Is(err, tcp.ErrWouldBlock) {
+		switch {
+		case errors.Is(err, io.EOF):
+			e.outEnd = true
+		case err != nil:
+			e.outEnd = e.ended
 			return
-		}
-		if err != nil {
-			e.outEnd = true // io.EOF, or why the connection ended, which onEnd is told
 		}
 	}
 }
@@ -256,6 +259,7 @@ func (e *socketEdge) onEnd(s *shard, err error) {
 	c.mu.Lock()
 	c.ended, c.end = true, err
 	c.mu.Unlock()
+	e.drain(s)
 	e.settle(s)
 }
 
