@@ -85,7 +85,7 @@ func (s *shard) describe(infos []ConnInfo, ids []tcp.ConnID) []ConnInfo {
 		if info.Conn != nil {
 			info.Conn.settle(s)
 		}
-		if s.engine.Status(id, &info.Status) == nil {
+		if s.engine.OrphanStatus(id, &info.Status) == nil {
 			infos = append(infos, info)
 		}
 	}
