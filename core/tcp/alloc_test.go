@@ -143,7 +143,7 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 }
 
 // idleConnection is the most bytes that an idle established connection may take, with its places in the tables.
-const idleConnection = 1280
+const idleConnection = 1088
 
 // TestIdleConnectionSize adds up what a connection takes while it is idle: it holds no buffer, no record and no timer
 // beyond its own.
@@ -162,6 +162,9 @@ func TestIdleConnectionSize(t *testing.T) {
 	// A map keeps 7/8 of its slots at most in use, half of them after it has grown: key, pointer and a byte of control.
 	const entry = unsafe.Sizeof(tuple{}) + 8 + 1
 	size := unsafe.Sizeof(*c) + unsafe.Sizeof(cubic{}) + 2*entry
+	if c.opt != &p.a.stack.cfg.Defaults {
+		t.Error("options are not shared")
+	}
 	t.Logf("%d bytes: connection %d, congestion control %d, tuple table up to %d; a handshake %d, TIME-WAIT %d",
 		size, unsafe.Sizeof(*c), unsafe.Sizeof(cubic{}), 2*entry, unsafe.Sizeof(synRecord{}), unsafe.Sizeof(timeWait{}))
 	t.Logf("timers %d, options %d, send %d, receive %d, queues %d each, scoreboard %d, statistics %d", unsafe.Sizeof(timerTable{}),

@@ -38,8 +38,8 @@ func (s *Stack) Connect(now Time, local, remote Endpoint, opt *Options) (ConnID,
 	} else if s.tupleInUse(t) {
 		return 0, ErrAddrInUse
 	}
-	c := s.newConn(now, t, &merged)
-	c.setISS(s.initialSequence(now, t, &c.opt))
+	c := s.newConn(now, t, merged)
+	c.setISS(s.initialSequence(now, t, c.opt))
 	c.snd.nxt = c.snd.iss.Add(1)
 	c.setState(StateSynSent)
 	c.synNow = true
@@ -61,14 +61,16 @@ func (s *Stack) tupleInUse(t tuple) bool {
 		s.listeners.byEndpoint[t.localEndpoint()] != nil
 }
 
-func (s *Stack) mergeOptions(opt *Options) (Options, error) {
+// mergeOptions completes what a user asks for with the stack's defaults.
+func (s *Stack) mergeOptions(opt *Options) (*Options, error) {
 	if opt == nil {
-		return s.cfg.Defaults, nil
+		return &s.cfg.Defaults, nil
 	}
 	if err := opt.Validate(); err != nil {
-		return Options{}, err
+		return nil, err
 	}
-	return opt.withDefaults(&s.cfg.Defaults), nil
+	merged := opt.withDefaults(&s.cfg.Defaults)
+	return &merged, nil
 }
 
 // user finds the connection behind a handle, and why it ended if it has.
@@ -273,16 +275,17 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 		return err
 	}
 	settled := c.opt
-	c.opt = o.withDefaults(&c.opt)
+	opt := o.withDefaults(settled)
 	// Switches are set as they are: false means off here, not unset.
-	c.opt.NoDelay, c.opt.QuickAck, c.opt.Cork, c.opt.Pacing = o.NoDelay, o.QuickAck, o.Cork, o.Pacing
-	c.opt.NoTimestamps, c.opt.NoSACK, c.opt.NoWindowScale = settled.NoTimestamps, settled.NoSACK, settled.NoWindowScale
-	c.opt.FixedISN = settled.FixedISN
+	opt.NoDelay, opt.QuickAck, opt.Cork, opt.Pacing = o.NoDelay, o.QuickAck, o.Cork, o.Pacing
+	opt.NoTimestamps, opt.NoSACK, opt.NoWindowScale = settled.NoTimestamps, settled.NoSACK, settled.NoWindowScale
+	opt.FixedISN = settled.FixedISN
+	c.opt = &opt
 	if c.cc != nil && c.opt.Congestion != settled.Congestion {
 		s.switchCongestionControl(c, now)
 	}
 	if c.state >= StateEstablished && c.state != StateTimeWait {
-		c.opt.RecvBuffer = max(c.opt.RecvBuffer, 1<<c.rcv.scale) // less can't be announced any more
+		opt.RecvBuffer = max(opt.RecvBuffer, 1<<c.rcv.scale) // less can't be announced any more
 		c.updateMSS()
 		c.cc.onMSS(c.mss)
 		c.disarm(timerKeepAlive)

@@ -33,8 +33,15 @@ type conn struct {
 	waiting       bool // in a listener's accept queue
 	urgent        bool // rcv.up is ahead of what the user has received
 
-	err    error // why the connection ended
-	softer error // the last ICMP error that did not end it (RFC 9293 §3.9.2.2)
+	softer        wire.ErrorKind // the last ICMP error that did not end it (RFC 9293 §3.9.2.2); 0 when there was none
+	backoff       uint8          // consecutive retransmission timeouts, or persist probes
+	keepAliveSent uint8
+	synRetries    uint8
+	pathMTU       uint16
+	peerMSS       uint16
+	tsOffset      uint32
+	mss           int   // payload of a full segment: timestamps taken off
+	err           error // why the connection ended
 
 	snd sendVars
 	rcv recvVars
@@ -48,23 +55,16 @@ type conn struct {
 	rate   rateState
 	timers timerTable
 
-	recovery      recoveryState
-	rack          rackState
-	prr           prrState
-	tlp           tlpState
-	undo          *undoState // what an episode of loss took; nil when there was none lately
-	challenge     tokenBucket
-	opt           Options
-	listener      *listener // who accepted it, until it closes
-	opened        Time
-	lastSent      Time
-	backoff       uint8 // consecutive retransmission timeouts, or persist probes
-	keepAliveSent uint8
-	synRetries    uint8
-	tsOffset      uint32
-	pathMTU       uint16
-	mss           int // payload of a full segment: timestamps taken off
-	peerMSS       uint16
+	recovery  recoveryState
+	tlp       tlpState
+	rack      rackState
+	prr       prrState
+	undo      *undoState // what an episode of loss took; nil when there was none lately
+	challenge tokenBucket
+	opt       *Options  // shared with others, and so never written to: SetOptions makes new ones
+	listener  *listener // who accepted it, until it closes
+	opened    Time
+	lastSent  Time
 
 	queued connLinks
 	stat   connStats
@@ -114,12 +114,12 @@ type recvVars struct {
 
 // connStats are what Status reports.
 type connStats struct {
-	bytesSent, bytesAcked, bytesReceived, bytesRetrans uint64
-	segmentsSent, segmentsReceived, retransmitted      uint64
-	timeouts, fastRecoveries, duplicates, reordered    uint32
-	undone                                             uint32
-	zeroWindowProbes, challengeAcks                    uint32
-	deliveryRate                                       uint64
+	bytesSent, bytesAcked, bytesRetrans             uint64
+	segmentsSent, segmentsReceived, retransmitted   uint64
+	timeouts, fastRecoveries, duplicates, reordered uint32
+	undone                                          uint32
+	zeroWindowProbes, challengeAcks                 uint32
+	deliveryRate                                    uint64
 }
 
 func (c *conn) id() ConnID { return ConnID(makeID(c.index, c.generation)) }

@@ -71,7 +71,10 @@ func newFuzzed(t *testing.T, opt Options) *fuzzed {
 		t.Fatal(err)
 	}
 	x.other = x.open(tuple{local: x.addr, remote: wire.Addr4([4]byte{10, 0, 0, 99}), localPort: 80, remotePort: 1})
-	x.stack.conns.get(x.other).opt.KeepAlive = -1
+	c := x.stack.conns.get(x.other)
+	idle := *c.opt
+	idle.KeepAlive = -1
+	c.opt = &idle
 	if err := x.stack.Status(x.other, &x.before); err != nil {
 		t.Fatal(err)
 	}

@@ -40,28 +40,29 @@ func (s *Stack) handleICMP(now Time, p *Packet, ip *wire.IP) {
 // An open in progress is given up on any of them, as Linux and others do, so that users needn't wait for a timeout when
 // the network says no (RFC 5461 §4.1).
 func (s *Stack) unreachable(c *conn, now Time, kind wire.ErrorKind) {
-	var err error
+	opening := c.state == StateSynSent || c.state == StateSynReceived
+	// Time exceeded and parameter problem are no reason to give up (MUST-56).
+	if opening && kind != wire.TimeExceeded && kind != wire.ParameterProblem {
+		s.stats.AttemptFails++
+		s.closeConn(c, now, icmpReason(kind))
+		return
+	}
+	c.softer = kind
+	s.stats.SoftICMPErrors++
+}
+
+// icmpReason is the reason why a connection ended, after what ICMP said about its path.
+func icmpReason(kind wire.ErrorKind) error {
 	switch kind {
 	case wire.NetUnreachable:
-		err = ErrNetUnreachable
-	case wire.HostUnreachable, wire.AdminProhibited:
-		err = ErrHostUnreach
+		return ErrNetUnreachable
 	case wire.PortUnreachable:
-		err = ErrRefused
+		return ErrRefused
 	case wire.ProtocolUnreachable:
-		err = ErrNoProtocol
-	default: // time exceeded, parameter problem: soft, and no reason to give up (MUST-56)
-		c.softer = ErrHostUnreach
-		s.stats.SoftICMPErrors++
-		return
+		return ErrNoProtocol
+	default:
+		return ErrHostUnreach
 	}
-	if c.state == StateSynSent || c.state == StateSynReceived {
-		s.stats.AttemptFails++
-		s.closeConn(c, now, err)
-		return
-	}
-	c.softer = err
-	s.stats.SoftICMPErrors++
 }
 
 // icmpForHandshake ends a passive handshake whose SYN-ACK can't be delivered.

@@ -14,7 +14,7 @@ func (s *Stack) newConn(now Time, t tuple, opt *Options) *conn {
 	}
 	c.released = false
 	c.tuple = t
-	c.opt = *opt
+	c.opt = opt
 	c.opened = now
 	c.inFlows = true
 	s.conns.byTuple[t] = c

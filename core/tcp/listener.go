@@ -9,7 +9,7 @@ type listener struct {
 	index, generation uint32
 	local             Endpoint
 	backlog           int
-	opt               Options
+	opt               *Options
 	accept            acceptQueue
 	synCount          int
 	closed            bool

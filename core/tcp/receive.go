@@ -63,9 +63,7 @@ func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
 	}
 	// Out-of-order data that is now in order must not be lost from a FIN that came with it: checkFin compares with
 	// RCV.NXT, and a FIN behind the pulled data comes again.
-	gained := int(before.Size(c.rcv.nxt))
-	c.stat.bytesReceived += uint64(gained)
-	s.stats.InOctets += uint64(gained)
+	s.stats.InOctets += uint64(before.Size(c.rcv.nxt))
 	s.discardUnwanted(c)
 	if !c.recvShut {
 		s.post(c, EventReadable)

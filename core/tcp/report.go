@@ -32,7 +32,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		Congestion: c.opt.Congestion, CongestionState: c.recovery.phase.String(),
 		RTT: c.rtt.srtt, RTTVar: c.rtt.rttvar, MinRTT: c.rtt.min(), RTO: c.rto(), Backoff: int(c.backoff),
 		DeliveryRate: c.stat.deliveryRate,
-		BytesSent:    c.stat.bytesSent, BytesAcked: c.stat.bytesAcked, BytesReceived: c.stat.bytesReceived,
+		BytesSent:    c.stat.bytesSent, BytesAcked: c.stat.bytesAcked, BytesReceived: c.recvq.End(),
 		SegmentsSent: c.stat.segmentsSent, SegmentsReceived: c.stat.segmentsReceived,
 		Retransmitted: c.stat.retransmitted, BytesRetrans: c.stat.bytesRetrans, Timeouts: uint64(c.stat.timeouts),
 		FastRecoveries: uint64(c.stat.fastRecoveries), Duplicates: uint64(c.stat.duplicates),

@@ -111,7 +111,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 	if r.sentAt == 0 {
 		r.sentAt = now
 	}
-	opt := &r.listener.opt
+	opt := r.listener.opt
 	seg := wire.Segment{
 		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
 		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
@@ -180,7 +180,7 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 	t := seg.tuple()
 	r := &synRecord{
 		tuple: t, listener: l, irs: seg.Seq, options: seg.Options, window: seg.Window,
-		iss: s.initialSequence(now, t, &l.opt),
+		iss: s.initialSequence(now, t, l.opt),
 	}
 	// "Any other control or text-bearing segment … should be queued for processing later": data in a SYN is left to
 	// the peer to send again, as the window check of SYN-RECEIVED would have it anyway.
@@ -239,7 +239,7 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 		s.stats.drop(DropResetRateLimit)
 		return
 	}
-	opt := &r.listener.opt
+	opt := r.listener.opt
 	window := min(opt.RecvBuffer, maxUnscaled)
 	if r.options.Set.Has(wire.OptWindowScale) && !opt.NoWindowScale {
 		window >>= windowScaleFor(opt.RecvBuffer) // RFC 7323 §2.2: only the window of a SYN is not scaled
@@ -264,7 +264,7 @@ func (s *Stack) promote(r *synRecord, now Time, seg *segment) {
 		s.stats.drop(DropAcceptQueueFull)
 		return
 	}
-	c := s.newConn(now, r.tuple, &l.opt)
+	c := s.newConn(now, r.tuple, l.opt)
 	if c == nil {
 		return
 	}

@@ -37,7 +37,7 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 	seg := wire.Segment{
 		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: c.snd.iss, Flags: wire.SYN,
 		Window:  uint16(min(c.opt.RecvBuffer, maxUnscaled)),
-		Options: s.synOptions(&c.opt, !c.v6(), int(c.pathMTU)),
+		Options: s.synOptions(c.opt, !c.v6(), int(c.pathMTU)),
 	}
 	seg.Options.TSVal = c.tsNow(now)
 	if c.state == StateSynReceived {
