@@ -3,6 +3,8 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -12,19 +14,26 @@ import (
 // eventBatch is how many ready descriptors one call of epoll reports.
 const eventBatch = 128
 
-// Keys of descriptors that are no connection's. A connection's key is its ConnID, which is above all of these because
-// generations start at 1.
-const (
-	keyWake   = 0
-	keyDevice = 1
-)
+// keyDevice is the key of a device's queue. A connection's key is its ConnID, which is above this because generations
+// start at 1.
+const keyDevice = 1
 
-// poller is one shard's epoll instance and the eventfd that others wake it with.
+// poller is one shard's epoll instance.
+//
+// Its owner waits in it by way of the runtime's own poller, which watches the instance as one more descriptor. A thread
+// that blocked in epoll_wait would keep its processor from the goroutines that it has just made runnable until the
+// runtime takes it away, 20 microseconds later at the least, and each wait would cost two switches of threads: a
+// round trip through a shard took up to twice the time of a processor. A wake-up is a deadline in the past, without a
+// system call.
 type poller struct {
-	fd     int
-	wakeFD int
-	coarse bool // no epoll_pwait2: Linux before 5.11
-	events [eventBatch]unix.EpollEvent
+	fd       int
+	file     *os.File
+	raw      syscall.RawConn
+	check    func(uintptr) bool // made once
+	ready    []unix.EpollEvent  // of the last check
+	deadline time.Time          // what the file's deadline is set to; zero for none
+	spent    bool               // the file's deadline has passed, or somebody has moved it to the past
+	events   [eventBatch]unix.EpollEvent
 }
 
 func newPoller() (*poller, error) {
@@ -32,19 +41,25 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stack: epoll_create1: %w", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		err = fmt.Errorf("stack: eventfd: %w", err)
-		return nil, errors.Join(err, unix.Close(fd))
+	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime does not watch it
+		return nil, errors.Join(fmt.Errorf("stack: epoll instance: %w", err), unix.Close(fd))
 	}
-	p := &poller{fd: fd, wakeFD: wake}
-	if err := p.add(wake, keyWake, unix.EPOLLIN); err != nil {
-		return nil, errors.Join(err, p.close())
+	p := &poller{fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
+	p.check = func(uintptr) bool {
+		p.ready = p.poll()
+		return len(p.ready) > 0
+	}
+	err = p.file.SetReadDeadline(time.Time{})
+	if err == nil {
+		p.raw, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("stack: the runtime does not watch epoll instances: %w", err), p.file.Close())
 	}
 	return p, nil
 }
 
-func (p *poller) close() error { return errors.Join(unix.Close(p.wakeFD), unix.Close(p.fd)) }
+func (p *poller) close() error { return p.file.Close() }
 
 func (p *poller) add(fd int, key uint64, events uint32) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, key, events)
@@ -72,60 +87,54 @@ func eventKey(e *unix.EpollEvent) *key64 {
 
 type key64 = uint64
 
-// wait returns the descriptors that are ready, after at most timeout; below 0 there is no such bound.
-func (p *poller) wait(timeout time.Duration) []unix.EpollEvent {
-	var n uintptr
-	var errno unix.Errno
-	switch {
-	case timeout == 0:
-		// It does not block, so that the scheduler need not know.
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), eventBatch, 0, 0, 0)
-	case p.coarse:
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), eventBatch, milliseconds(timeout), 0, 0)
-	default:
-		var ts unix.Timespec
-		var bound unsafe.Pointer
-		if timeout > 0 {
-			ts = unix.NsecToTimespec(int64(timeout))
-			bound = unsafe.Pointer(&ts)
-		}
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), eventBatch, uintptr(bound), 0, 0)
-		if errno == unix.ENOSYS {
-			p.coarse = true
-			return nil
-		}
-	}
-	if errno != 0 {
-		if errno != unix.EINTR {
-			panic("stack: epoll_pwait: " + errno.Error()) // only a descriptor that is none of ours does this
-		}
+// poll returns the descriptors that are ready now. It does not block, so that the scheduler need not know.
+func (p *poller) poll() []unix.EpollEvent {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), eventBatch, 0, 0, 0)
+	switch errno {
+	case 0:
+		return p.events[:n]
+	case unix.EINTR:
 		return nil
 	}
-	return p.events[:n]
+	panic("stack: epoll_pwait: " + errno.Error()) // only a descriptor that is none of ours does this
 }
 
-// milliseconds rounds up: a timer that is waited for must be due afterwards.
-func milliseconds(d time.Duration) uintptr {
-	if d < 0 {
-		return ^uintptr(0)
-	}
-	return uintptr(min((d+time.Millisecond-1)/time.Millisecond, 1<<31-1))
-}
-
-var one = [8]byte{1}
-
-// wake makes a wait return, now or the next time.
-func (p *poller) wake() {
-	for {
-		// EAGAIN means that the counter is full, and so that a wake-up is pending anyway.
-		if _, err := unix.Write(p.wakeFD, one[:]); !errors.Is(err, unix.EINTR) {
+// prepare bounds the wait that follows to timeout; below 0 there is no bound. A wake-up from here on ends that wait.
+func (p *poller) prepare(timeout time.Duration) {
+	var deadline time.Time
+	if timeout >= 0 {
+		now := time.Now()
+		deadline = now.Add(timeout)
+		// A deadline that is due no later may stay: waking too early is cheaper than to move a timer each time, as
+		// those of retransmissions move on with every acknowledgement.
+		if !p.spent && p.deadline.After(now) && !p.deadline.After(deadline) {
 			return
 		}
+	} else if !p.spent && p.deadline.IsZero() {
+		return
 	}
+	p.set(deadline)
+	p.deadline, p.spent = deadline, false
 }
 
-// clearWake takes the pending wake-ups.
-func (p *poller) clearWake() {
-	var count [8]byte
-	_, _ = unix.Read(p.wakeFD, count[:]) // EAGAIN: somebody else's wake-up was taken with an earlier one
+// wait returns descriptors as soon as there are ready ones; none after the timeout or a wake-up.
+func (p *poller) wait() []unix.EpollEvent {
+	p.ready = nil
+	if err := p.raw.Read(p.check); err != nil {
+		p.spent = true
+		return nil
+	}
+	return p.ready
+}
+
+// wake makes the wait end that the last prepare was for. Any goroutine may call it.
+func (p *poller) wake() { p.set(past) }
+
+// past is a time that has passed.
+var past = time.Unix(1, 0)
+
+func (p *poller) set(deadline time.Time) {
+	if err := p.file.SetReadDeadline(deadline); err != nil && !errors.Is(err, os.ErrClosed) {
+		panic("stack: epoll instance: " + err.Error()) // it was fine with one when it was made
+	}
 }

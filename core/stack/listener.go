@@ -205,7 +205,6 @@ func (part *listenerPart) fill(s *shard) {
 			continue // gone already
 		}
 		l.ready <- c
-		s.woke = true
 		// What came before the connection had its place in the table was told to nobody.
 		missed := tcp.EventReadable
 		if ended {

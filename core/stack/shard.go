@@ -38,8 +38,8 @@ type shard struct {
 	icmp      icmpResponder
 	counters  counters
 
-	woke     bool // some goroutine was made runnable in this turn
 	stopping bool
+	woke     bool // some user's goroutine was made runnable since the last wait
 
 	// For everybody:
 	commands chan command
@@ -88,27 +88,28 @@ func (s *shard) run() {
 // wait returns the descriptors that are ready. It waits for one, a wake-up or a timer unless there is work already.
 func (s *shard) wait(busy bool) []unix.EpollEvent {
 	if busy {
-		return s.poll.wait(0)
+		return s.poll.poll()
 	}
 	if s.woke {
-		// Let whom we woke run here and now: often they come back with more work before the time that another
-		// thread would take to wake up for them.
+		// Whom we woke runs next, on this processor, and often leaves work that needs no wake-up as we are not asleep.
 		s.woke = false
 		runtime.Gosched()
+		if s.hasMail() {
+			return s.poll.poll()
+		}
 	}
 	timeout := s.untilTimer()
 	if timeout == 0 {
-		return s.poll.wait(0)
+		return s.poll.poll()
 	}
+	s.poll.prepare(timeout)
 	s.asleep.Store(true)
+	defer s.asleep.Store(false)
 	if s.hasMail() {
-		s.asleep.Store(false)
-		return s.poll.wait(0)
+		return s.poll.poll()
 	}
 	s.counters.waits++
-	ready := s.poll.wait(timeout)
-	s.asleep.Store(false)
-	return ready
+	return s.poll.wait()
 }
 
 // hasMail reports whether others have left work for the shard.
@@ -148,17 +149,14 @@ func (s *shard) turn(ready []unix.EpollEvent) (busy bool) {
 	return s.deliver() || busy
 }
 
-// sortEvents takes the wake-up and the device out of ready and leaves the sockets.
+// sortEvents takes the device out of ready and leaves the sockets.
 func (s *shard) sortEvents(ready []unix.EpollEvent) []unix.EpollEvent {
 	sockets := ready[:0]
 	for i := range ready {
 		e := &ready[i]
-		switch *eventKey(e) {
-		case keyWake:
-			s.poll.clearWake()
-		case keyDevice:
+		if *eventKey(e) == keyDevice {
 			s.deviceReady(e.Events)
-		default:
+		} else {
 			sockets = append(sockets, *e)
 		}
 	}

@@ -142,7 +142,6 @@ func (e *userEdge) onEnd(s *shard, err error) {
 		}
 	}
 	c.wakeAll()
-	s.woke = true
 	e.finish(s)
 }
 
