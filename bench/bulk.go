@@ -115,6 +115,11 @@ func finish(c conn) error {
 	if err := c.CloseWrite(); err != nil {
 		return err
 	}
+	return awaitEnd(c)
+}
+
+// awaitEnd waits for the end of the peer's direction, which must be the next that comes.
+func awaitEnd(c conn) error {
 	var b [1]byte
 	if _, err := c.Read(b[:]); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("end of a connection: read returned %w, not io.EOF", err)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// connect opens connections and ends them in good order, as many at once as the load says, each after the other.
+// connect opens connections that the peer ends at once, as many at a time as the load says.
 func (w *worker) connect(l *load) (map[string]float64, error) {
 	var done, turn atomic.Int64
 	var stop atomic.Bool
@@ -50,5 +50,5 @@ func (w *worker) openAndEnd(port int) error {
 		return err
 	}
 	defer c.Close()
-	return finish(c)
+	return awaitEnd(c)
 }

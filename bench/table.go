@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Widths of the table's columns.
@@ -48,11 +49,11 @@ func (d *document) part(out io.Writer, m *metric, ways []string) {
 			fmt.Fprintln(out, m.title)
 			titled = true
 		}
-		fmt.Fprintf(out, "%-*s", nameWidth, rowTitle(r))
+		line := fmt.Sprintf("%-*s", nameWidth, rowTitle(r))
 		for _, way := range ways {
-			fmt.Fprintf(out, "%*s", figureWidth, cell(d.find(r.Work, r.Connections, way, r.Metric), m))
+			line += fmt.Sprintf("%*s", figureWidth, cell(d.find(r.Work, r.Connections, way, r.Metric), m))
 		}
-		fmt.Fprintln(out)
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 }
 
@@ -64,13 +65,16 @@ func rowTitle(r *result) string {
 	return title + " connections"
 }
 
+// noRatio takes the place of a ratio.
+const noRatio = "      "
+
 func cell(r *result, m *metric) string {
 	if r == nil {
-		return "–"
+		return "–" + noRatio
 	}
 	figure := fmt.Sprintf("%.*f", m.digits, r.Median)
 	if r.Way == wayKernel || r.Ratio == 0 || m.name == metricSpread {
-		return figure + "      " // where the others have a ratio
+		return figure + noRatio
 	}
 	return fmt.Sprintf("%s ×%-4.2f", figure, r.Ratio)
 }
