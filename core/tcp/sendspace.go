@@ -2,8 +2,8 @@ package tcp
 
 // maxUnsent bounds the bytes in a send queue that were never sent, in the sense of Linux's TCP_NOTSENT_LOWAT: what can't
 // leave yet is better kept by its owner, where it costs the stack no memory. Each round trip of the user to refill
-// it moves up to as much, and 512 KiB stay in a processor's cache from the copy in to the copy out.
-const maxUnsent = 512 << 10
+// it moves up to as much, and 1 MiB stays in a processor's cache from the copy in to the copy out.
+const maxUnsent = 1 << 20
 
 // sendSpace is how many bytes Send takes now: SendBuffer bounds what awaits acknowledgment, maxUnsent what awaits sending.
 func (c *conn) sendSpace() int {
