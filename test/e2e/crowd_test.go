@@ -38,6 +38,7 @@ func echo(l net.Listener) {
 // data on all of them.
 func TestThousandAtOnce(t *testing.T) {
 	h := newHost(t)
+	had := h.daemon.descriptors(t)
 	for _, transport := range transports {
 		t.Run("opened/"+transport.String(), func(t *testing.T) {
 			l := h.kernelListen(t, kernelV4)
@@ -52,7 +53,7 @@ func TestThousandAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		h.daemon.wantIdle(t, 5*time.Second)
+		h.daemon.wantNoLeak(t, 5*time.Second, had)
 	}
 }
 

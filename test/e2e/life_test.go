@@ -33,6 +33,7 @@ func hold(t *testing.T, cmd *exec.Cmd) {
 // TestClientKilled kills clients with SIGKILL: within a second their peers see it and the daemon holds nothing of theirs.
 func TestClientKilled(t *testing.T) {
 	h := newHost(t)
+	had := h.daemon.descriptors(t)
 	t.Run("connection", func(t *testing.T) {
 		l := h.kernelListen(t, kernelV4)
 		ctl := h.daemon.ctl(t, "connect", l.Addr().String())
@@ -73,6 +74,37 @@ func TestClientKilled(t *testing.T) {
 			t.Errorf("dialled %v, %v: want a refusal", c, err)
 		}
 	})
+	h.daemon.wantNoLeak(t, second, had)
+}
+
+// TestDaemonKilled kills the daemon: its clients see a reset, a listener fails, and a new daemon takes over at once, on
+// the same device and the same socket.
+func TestDaemonKilled(t *testing.T) {
+	h := newHost(t)
+	l := h.kernelListen(t, kernelV4)
+	ours := h.daemon.listen(t, client.DataSocket, net.JoinHostPort(ourV4, "0"))
+	conns := map[client.Transport]net.Conn{}
+	for _, transport := range transports {
+		conns[transport] = h.daemon.dial(t, transport, l.Addr().String())
+		accept(t, l)
+	}
+	kill(t, h.daemon.cmd)
+	for transport, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%v: read: %v, want a reset", transport, err)
+		}
+	}
+	if c, err := ours.Accept(); err == nil {
+		t.Errorf("accepted %v of a daemon that is dead", c)
+	}
+	<-h.daemon.exited
+	fresh := startDaemonAt(t, h.Namespace, h.daemon.socket, "--tun", device, "--address", ourV4+"/16")
+	c := fresh.dial(t, client.DataSocket, l.Addr().String())
+	transfer(t, c, accept(t, l), 1, mebibyte)
+	// The clients of the one before find the one that is there now.
+	c = h.daemon.dial(t, client.DataSocket, l.Addr().String())
+	transfer(t, c, accept(t, l), 1, mebibyte)
 }
 
 // kill ends a program with SIGKILL; background waits for it.

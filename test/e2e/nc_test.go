@@ -10,25 +10,6 @@ import (
 	"time"
 )
 
-// Ports of programs that can't say which one they were given.
-const (
-	ncPort    = 9001
-	nginxPort = 9002
-	sshdPort  = 9003
-	iperfPort = 9004
-)
-
-// fileSize is how much the tests that go through files move.
-const fileSize = 16 * mebibyte
-
-// programLimit bounds what a program does in a test.
-const programLimit = 60 * time.Second
-
-var families = []struct{ name, ours, kernels string }{
-	{"IPv4", ourV4, kernelV4},
-	{"IPv6", ourV6, kernelV6},
-}
-
 // TestConnectToNetcat sends a file each way at once between starfishctl connect and nc, which half-closes on its end of
 // file, as starfishctl does.
 func TestConnectToNetcat(t *testing.T) {

@@ -112,19 +112,3 @@ func TestPing(t *testing.T) {
 		})
 	}
 }
-
-// counter returns one of the daemon's counters.
-func (d *daemon) counter(t *testing.T, name string) uint64 {
-	t.Helper()
-	counters, err := d.client.Stats(within(t, second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range counters {
-		if c.GetName() == name {
-			return c.GetValue()
-		}
-	}
-	t.Fatalf("no counter %s", name)
-	return 0
-}
