@@ -194,7 +194,10 @@ func (s *Stack) checkReset(c *conn, now Time, seg *segment) {
 	case StateEstablished, StateCloseWait:
 		s.stats.EstabResets++
 	case StateClosing, StateLastAck:
-		err = nil // all was said: the peer has our data and sent its FIN
+		if c.sendq.Len() == 0 {
+			err = nil // all was said: the peer has our data and sent its FIN
+		}
+	default: // FIN-WAIT: "connection reset"
 	}
 	s.closeConn(c, now, err)
 }
@@ -266,6 +269,7 @@ func (s *Stack) finAcknowledged(c *conn, now Time) bool {
 	case StateLastAck:
 		s.closeConn(c, now, nil)
 		return false
+	default: // FIN-WAIT-2: acknowledged before
 	}
 	return true
 }
@@ -306,7 +310,7 @@ func (s *Stack) checkFin(c *conn, now Time, seg *segment) {
 	case StateFinWait1:
 		// Had our FIN been acknowledged by this segment, the fifth check would have left FIN-WAIT-1.
 		c.setState(StateClosing)
-	case StateFinWait2:
+	default: // FIN-WAIT-2
 		s.enterTimeWait(c, now)
 	}
 }

@@ -226,6 +226,7 @@ func (s *Stack) Close(now Time, id ConnID) error {
 	case StateClosed, StateTimeWait:
 		s.maybeFree(c)
 		return nil
+	default: // the peer is to be told
 	}
 	if c.rcv.unconsumed > 0 && !c.recvShut {
 		s.stats.AbortsOnClose++
@@ -237,6 +238,7 @@ func (s *Stack) Close(now Time, id ConnID) error {
 		s.queueFin(c)
 	case StateFinWait2:
 		s.arm(c, timerFinWait2, now.Add(s.cfg.FinWait2))
+	default: // SYN-RECEIVED: see synReceivedAck; in the others our FIN is queued or sent
 	}
 	return nil
 }

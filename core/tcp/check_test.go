@@ -7,58 +7,63 @@ import (
 	"github.com/MUCZ/Starfish/core/wire"
 )
 
+// damaged is a stack with a connection that has data outstanding, a handshake and a TIME-WAIT record.
+type damaged struct {
+	*pair
+	s        *Stack
+	c        *conn
+	listener *listener
+}
+
+// damages are what Check is to find.
+var damages = map[string]func(*damaged){
+	"free list":            func(x *damaged) { x.s.conns.free = append(x.s.conns.free, x.c.index) },
+	"used":                 func(x *damaged) { x.s.conns.used++ },
+	"tuple":                func(x *damaged) { delete(x.s.conns.byTuple, x.c.tuple) },
+	"CurrEstab":            func(x *damaged) { x.s.stats.CurrEstab++ },
+	"state":                func(x *damaged) { x.c.state = StateFinWait2 },
+	"una":                  func(x *damaged) { x.c.snd.una-- },
+	"nxt":                  func(x *damaged) { x.c.snd.nxt-- },
+	"FIN":                  func(x *damaged) { x.c.finSent = true },
+	"record":               func(x *damaged) { x.c.sent.at(0).end-- },
+	"lost":                 func(x *damaged) { x.c.sent.lost++ },
+	"SACKed":               func(x *damaged) { x.c.sent.at(0).flags |= recSacked },
+	"send queue":           func(x *damaged) { x.c.sendq.Skip(1) },
+	"unconsumed":           func(x *damaged) { x.c.rcv.unconsumed = -1 },
+	"window":               func(x *damaged) { x.c.rcv.adv = x.c.rcv.nxt.Sub(1) },
+	"empty reassembly":     func(x *damaged) { x.c.ooo = new(reassembly) },
+	"no retransmit timer":  func(x *damaged) { x.c.disarm(timerRetransmit) },
+	"timer not in wheel":   func(x *damaged) { x.s.wheel.cancel(&x.c.timers.node) },
+	"timer too late":       func(x *damaged) { x.c.timers.deadline[timerRetransmit] = 1 },
+	"ACK not queued":       func(x *damaged) { x.c.ackNow = true },
+	"unacknowledged data":  func(x *damaged) { x.c.rcv.ackedUpTo-- },
+	"unlinked":             func(x *damaged) { x.c.queued.inEvent = true },
+	"transmit queue's end": func(x *damaged) { x.s.transmitLast = x.c },
+	"event queue's end":    func(x *damaged) { x.s.eventLast = x.c },
+	"waiting":              func(x *damaged) { x.c.waiting, x.c.listener = true, x.listener },
+	"waits for nobody":     func(x *damaged) { x.c.waiting = true },
+	"handshakes":           func(x *damaged) { x.listener.synCount++ },
+	"listener":             func(x *damaged) { x.listener.closed = true },
+	"lost handshake": func(x *damaged) {
+		for _, r := range x.s.syns.byTuple {
+			r.waiting.leave()
+		}
+	},
+	"TIME-WAIT place": func(x *damaged) {
+		for _, w := range x.s.timeWait.byTuple {
+			w.place.leave()
+		}
+	},
+	"TIME-WAIT user": func(x *damaged) {
+		for _, w := range x.s.timeWait.byTuple {
+			w.user = x.c
+		}
+	},
+}
+
 // TestCheckFinds damages what Check is to guard, one thing at a time.
 func TestCheckFinds(t *testing.T) {
-	type bench struct {
-		*pair
-		s        *Stack
-		c        *conn // with data outstanding
-		listener *listener
-	}
-	for name, damage := range map[string]func(*bench){
-		"free list":            func(x *bench) { x.s.conns.free = append(x.s.conns.free, x.c.index) },
-		"used":                 func(x *bench) { x.s.conns.used++ },
-		"tuple":                func(x *bench) { delete(x.s.conns.byTuple, x.c.tuple) },
-		"CurrEstab":            func(x *bench) { x.s.stats.CurrEstab++ },
-		"state":                func(x *bench) { x.c.state = StateFinWait2 },
-		"una":                  func(x *bench) { x.c.snd.una-- },
-		"nxt":                  func(x *bench) { x.c.snd.nxt-- },
-		"FIN":                  func(x *bench) { x.c.finSent = true },
-		"record":               func(x *bench) { x.c.sent.at(0).end-- },
-		"lost":                 func(x *bench) { x.c.sent.lost++ },
-		"SACKed":               func(x *bench) { x.c.sent.at(0).flags |= recSacked },
-		"send queue":           func(x *bench) { x.c.sendq.Skip(1) },
-		"unconsumed":           func(x *bench) { x.c.rcv.unconsumed = -1 },
-		"window":               func(x *bench) { x.c.rcv.adv = x.c.rcv.nxt.Sub(1) },
-		"empty reassembly":     func(x *bench) { x.c.ooo = new(reassembly) },
-		"no retransmit timer":  func(x *bench) { x.c.disarm(timerRetransmit) },
-		"timer not in wheel":   func(x *bench) { x.s.wheel.cancel(&x.c.timers.node) },
-		"timer too late":       func(x *bench) { x.c.timers.deadline[timerRetransmit] = 1 },
-		"ACK not queued":       func(x *bench) { x.c.ackNow = true },
-		"unacknowledged data":  func(x *bench) { x.c.rcv.ackedUpTo-- },
-		"unlinked":             func(x *bench) { x.c.queued.inEvent = true },
-		"transmit queue's end": func(x *bench) { x.s.transmitLast = x.c },
-		"event queue's end":    func(x *bench) { x.s.eventLast = x.c },
-		"waiting":              func(x *bench) { x.c.waiting, x.c.listener = true, x.listener },
-		"waits for nobody":     func(x *bench) { x.c.waiting = true },
-		"handshakes":           func(x *bench) { x.listener.synCount++ },
-		"listener":             func(x *bench) { x.listener.closed = true },
-		"lost handshake": func(x *bench) {
-			for _, r := range x.s.syns.byTuple {
-				r.waiting.leave()
-			}
-		},
-		"TIME-WAIT place": func(x *bench) {
-			for _, w := range x.s.timeWait.byTuple {
-				w.place.leave()
-			}
-		},
-		"TIME-WAIT user": func(x *bench) {
-			for _, w := range x.s.timeWait.byTuple {
-				w.user = x.c
-			}
-		},
-	} {
+	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(t)
 			l := p.listen(nil)
@@ -77,7 +82,7 @@ func TestCheckFinds(t *testing.T) {
 			}
 			p.a.poll()
 			p.a.mustCheck()
-			damage(&bench{pair: p, s: p.a.stack, c: p.a.conn(ida), listener: p.a.stack.listeners.get(id)})
+			damage(&damaged{pair: p, s: p.a.stack, c: p.a.conn(ida), listener: p.a.stack.listeners.get(id)})
 			if p.a.stack.Check() == nil {
 				t.Error("not found")
 			}

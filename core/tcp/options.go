@@ -58,8 +58,8 @@ const (
 	maxSegment = 65_535 - 40
 )
 
-func checkDuration(name string, d, low, high time.Duration) error {
-	if d != 0 && (d < low || d > high) {
+func checkDuration(name string, d, high time.Duration) error {
+	if low := time.Millisecond; d != 0 && (d < low || d > high) {
 		return fmt.Errorf("%w: %s %v is outside %v to %v", ErrInvalid, name, d, low, high)
 	}
 	return nil
@@ -79,12 +79,12 @@ func (o *Options) Validate() error {
 		keepAlive = 0
 	}
 	for _, err := range []error{
-		checkDuration("initial RTO", o.InitialRTO, time.Millisecond, maxRTO),
-		checkDuration("minimum RTO", o.MinRTO, time.Millisecond, maxRTO),
-		checkDuration("keep-alive", keepAlive, time.Millisecond, maxKeepAlive),
-		checkDuration("keep-alive interval", o.KeepAliveInterval, time.Millisecond, maxKeepAlive),
-		checkDuration("user timeout", o.UserTimeout, time.Millisecond, maxKeepAlive),
-		checkDuration("connect timeout", o.ConnectTimeout, time.Millisecond, maxKeepAlive),
+		checkDuration("initial RTO", o.InitialRTO, maxRTO),
+		checkDuration("minimum RTO", o.MinRTO, maxRTO),
+		checkDuration("keep-alive", keepAlive, maxKeepAlive),
+		checkDuration("keep-alive interval", o.KeepAliveInterval, maxKeepAlive),
+		checkDuration("user timeout", o.UserTimeout, maxKeepAlive),
+		checkDuration("connect timeout", o.ConnectTimeout, maxKeepAlive),
 		checkInt("keep-alive count", o.KeepAliveCount, 1, 127),
 		checkInt("SYN retries", o.SynRetries, 1, 127),
 		checkInt("receive buffer", o.RecvBuffer, MinBuffer, MaxBuffer),

@@ -60,9 +60,6 @@ func newEnd(t testing.TB, addr wire.Addr, configure []func(*Config)) *end {
 	return e
 }
 
-// withOptions sets the default options of both ends.
-func withOptions(o Options) func(*Config) { return func(c *Config) { c.Defaults = o } }
-
 func (p *pair) peer(e *end) *end {
 	if e == p.a {
 		return p.b

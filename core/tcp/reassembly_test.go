@@ -18,7 +18,6 @@ type reassemblyTest struct {
 	nxt   seqnum.Value
 	held  map[seqnum.Value]byte
 	dst   zbuf.Chain
-	adv   seqnum.Value
 }
 
 const reassemblyWindow = 400

@@ -204,7 +204,7 @@ func (s *Stack) buildNew(c *conn, now Time, t *Transmit) bool {
 		return false // ACKs will make room
 	}
 	mss := c.segmentSize()
-	n, ok := s.sendable(c, now, mss)
+	n, ok := s.sendable(c, mss)
 	if !ok {
 		s.awaitWindow(c, now)
 		return false
@@ -261,7 +261,7 @@ func (c *conn) usable() seqnum.Size {
 // sendable returns how much new data may go in one super-segment now: what is queued, the peer's window, the congestion
 // window, silly window avoidance (RFC 9293 §3.8.6.2.1) and Nagle's algorithm (§3.7.4) allow. It reports false when nothing
 // may, not even a FIN.
-func (s *Stack) sendable(c *conn, now Time, mss int) (int, bool) {
+func (s *Stack) sendable(c *conn, mss int) (int, bool) {
 	queued := c.unsent()
 	n := min(queued, int(c.usable()), s.burst(c, mss))
 	if queued > 0 && n == 0 {
@@ -459,42 +459,3 @@ func (s *Stack) count(c *conn, now Time, segments uint64) {
 
 // wireSegments is how many segments carry n bytes of payload; none still takes one.
 func wireSegments(n, size int) uint64 { return uint64(max((n+size-1)/size, 1)) }
-
-// finish writes the headers of a segment whose payload is in t.
-func (s *Stack) finish(t *Transmit, tu *tuple, seg *wire.Segment, ttl, trafficClass uint8) {
-	ip := wire.IP{
-		Src: tu.local, Dst: tu.remote, Protocol: wire.TCP, TTL: ttl, TrafficClass: trafficClass,
-		DontFragment: true, // path MTU discovery (RFC 1191 §3); the ID of an atomic packet is 0 (RFC 6864 §4.1)
-	}
-	tcpLen := wire.TCPHeaderLen + seg.Options.WireLen()
-	if !tu.local.Is4() {
-		ip.FlowLabel = FlowHash(tu.localEndpoint(), tu.remoteEndpoint()) & 0xfffff // RFC 6437 §3
-	}
-	start := wire.PutIP(t.header[:], &ip, tcpLen+t.PayloadLen)
-	wire.PutSegment(t.header[start:], seg)
-	t.Header = t.header[:start+tcpLen]
-	t.TransportStart = start
-	t.Src, t.Dst = tu.local, tu.remote
-	t.ChecksumPartial = s.cfg.ChecksumOffload
-	t.putChecksum()
-}
-
-// putChecksum fills the checksum field, with the pseudo-header's part alone if the link does the rest.
-func (t *Transmit) putChecksum() {
-	segment := t.Header[t.TransportStart:]
-	sum := wire.PseudoHeaderSum(t.Src, t.Dst, wire.TCP, len(segment)+t.PayloadLen)
-	field := segment[wire.TCPChecksumOffset:]
-	if t.ChecksumPartial {
-		putUint16(field, wire.Fold(sum))
-		return
-	}
-	var summer wire.Summer
-	summer.AddSum(sum)
-	summer.Add(segment)
-	for _, piece := range t.Payload {
-		summer.Add(piece.Bytes())
-	}
-	putUint16(field, ^wire.Fold(summer.Sum()))
-}
-
-func putUint16(b []byte, v uint16) { b[0], b[1] = byte(v>>8), byte(v) }
