@@ -12,7 +12,8 @@ import (
 const benchBytes = 100 << 20
 
 // BenchmarkTransfer moves 100 MiB from one engine to another in memory, the packets copied between them as a device
-// does: in order, or each batch of 16 packets the last one first; in super-segments, or in segments of 1,448 bytes.
+// does: in order, each batch of packets the last one first, or with one packet in 1,000 lost; in super-segments, or in
+// segments of 1,448 bytes.
 func BenchmarkTransfer(b *testing.B) {
 	super := func(*Config) {}
 	plain := func(c *Config) { c.SegmentationOffload4 = false }
@@ -22,15 +23,17 @@ func BenchmarkTransfer(b *testing.B) {
 		configure func(*Config)
 		batch     int
 		reversed  bool
+		lossEvery int
 	}{
-		{"super/inorder", super, 16, false},
-		{"super/reversed", super, 4, true},
-		{"mss/inorder", plain, 16, false},
-		{"mss/reversed", plain, 16, true},
-		{"mss+checksum/inorder", checksums, 16, false},
+		{"super/inorder", super, 16, false, 0},
+		{"super/reversed", super, 4, true, 0},
+		{"mss/inorder", plain, 16, false, 0},
+		{"mss/reversed", plain, 16, true, 0},
+		{"mss/lossy", plain, 1000, false, 1000},
+		{"mss+checksum/inorder", checksums, 16, false, 0},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			x := benchPair{pair: newPair(b, c.configure), batch: c.batch, reversed: c.reversed}
+			x := benchPair{pair: newPair(b, c.configure), batch: c.batch, reversed: c.reversed, lossEvery: c.lossEvery}
 			ida, idb := x.connect(nil)
 			b.SetBytes(benchBytes)
 			b.ReportAllocs()
@@ -64,6 +67,8 @@ type benchPair struct {
 	batch    int
 	reversed bool
 	packets  []Packet
+	// lossEvery packets of data, one is lost; 0 for none.
+	lossEvery, data int
 }
 
 func (x *benchPair) transfer(ida, idb ConnID, n int) {
@@ -89,6 +94,11 @@ func (x *benchPair) transfer(ida, idb ConnID, n int) {
 func (x *benchPair) link(from, to *end) bool {
 	x.packets = x.packets[:0]
 	for len(x.packets) < x.batch && from.stack.PollTransmit(x.now, &from.out) {
+		if from.out.PayloadLen > 0 && x.lossEvery > 0 {
+			if x.data++; x.data%x.lossEvery == 0 {
+				continue
+			}
+		}
 		pkt, ok := packet(to.pool, &from.out)
 		if !ok {
 			x.t.Fatal("the pool is exhausted")
