@@ -43,6 +43,10 @@ var rules = []rule{
 	{pkg: "/core/wire", may: []string{"/core/seqnum"}, std: engineStd, why: "bytes to validated values and back"},
 	{pkg: "/core/zbuf", may: []string{"golang.org/x/sys"}, why: "buffers know nothing of what is in them"},
 	{
+		pkg: "/core/tcp/packetdrill", may: []string{"/core/seqnum", "/core/wire", "/core/zbuf", "/core/tcp"},
+		why: "scripts run against the engine alone, in virtual time",
+	},
+	{
 		pkg: "/core/tcp", may: []string{"/core/seqnum", "/core/wire", "/core/zbuf"}, std: engineStd,
 		why: "the engine runs the same on a device, a link in memory and in the simulator",
 	},

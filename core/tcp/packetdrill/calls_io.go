@@ -1,0 +1,293 @@
+package packetdrill
+
+import (
+	"github.com/MUCZ/Starfish/core/tcp"
+)
+
+// sendFlags and receiveFlags are those that have a meaning here.
+var (
+	sendFlags    = []string{"MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE", "MSG_EOR"}
+	receiveFlags = []string{"MSG_DONTWAIT", "MSG_PEEK", "MSG_WAITALL"}
+)
+
+func checkFlags(flags int64, known []string) error {
+	for _, name := range known {
+		flags &^= constants[name]
+	}
+	for name, bit := range constants {
+		if len(name) > 4 && name[:4] == "MSG_" && flags&bit != 0 {
+			return failf(Unsupported, 0, "flag %s", name)
+		}
+	}
+	return nil
+}
+
+// flagsAt reads the flags of a call, if it has some there.
+func (c *Call) flagsAt(i int, known []string) (int64, error) {
+	if i >= len(c.Args) || c.Args[i].Kind == ExprEllipsis {
+		return 0, nil
+	}
+	flags, err := c.number(i)
+	if err != nil {
+		return 0, err
+	}
+	return flags, checkFlags(flags, known)
+}
+
+func (r *runner) callRead(c *Call) (begun, error) {
+	n, err := c.number(2)
+	if err != nil {
+		return begun{}, err
+	}
+	flags, err := c.flagsAt(3, receiveFlags)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginReceive(c, n, flags)
+}
+
+func (r *runner) beginReceive(c *Call, n, flags int64) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	return begun{dontWait: s.dontWait(flags), try: func() (int64, error) { return r.receive(s, int(n), flags) }}, nil
+}
+
+func (r *runner) callReadVector(c *Call) (begun, error) {
+	n, err := c.vectorAt(1)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginReceive(c, n, 0)
+}
+
+func (r *runner) callRecvmsg(c *Call) (begun, error) {
+	n, err := c.messageLength()
+	if err != nil {
+		return begun{}, err
+	}
+	flags, err := c.flagsAt(2, receiveFlags)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginReceive(c, n, flags)
+}
+
+// vectorAt adds up the lengths of an iovec: [{..., 100}, {..., 200}].
+func (c *Call) vectorAt(i int) (int64, error) {
+	if i >= len(c.Args) {
+		return 0, failf(ParseError, 0, "%s wants more than %d arguments", c.Name, len(c.Args))
+	}
+	return vectorLength(&c.Args[i])
+}
+
+func vectorLength(e *Expr) (total int64, err error) {
+	for i := range e.Args {
+		v := &e.Args[i]
+		if v.Kind != ExprStruct || len(v.Args) != 2 {
+			return 0, failf(ParseError, 0, "an I/O vector is written [{..., LENGTH}, …]")
+		}
+		n, err := eval(&v.Args[1])
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// messageLength adds up the lengths of a msghdr's I/O vector.
+func (c *Call) messageLength() (int64, error) {
+	if len(c.Args) < 2 {
+		return 0, failf(ParseError, 0, "%s wants a message", c.Name)
+	}
+	vector, ok := c.Args[1].field("msg_iov")
+	if !ok {
+		return 0, failf(ParseError, 0, "%s's message has no msg_iov", c.Name)
+	}
+	if _, ok := c.Args[1].field("msg_control"); ok {
+		return 0, failf(Unsupported, 0, "ancillary data")
+	}
+	return vectorLength(&vector)
+}
+
+func (r *runner) callWrite(c *Call) (begun, error) {
+	n, err := c.number(2)
+	if err != nil {
+		return begun{}, err
+	}
+	flags, err := c.flagsAt(3, sendFlags)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginSend(c, n, flags)
+}
+
+func (r *runner) callWriteVector(c *Call) (begun, error) {
+	n, err := c.vectorAt(1)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginSend(c, n, 0)
+}
+
+func (r *runner) callSendmsg(c *Call) (begun, error) {
+	n, err := c.messageLength()
+	if err != nil {
+		return begun{}, err
+	}
+	flags, err := c.flagsAt(2, sendFlags)
+	if err != nil {
+		return begun{}, err
+	}
+	return r.beginSend(c, n, flags)
+}
+
+func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	left, dontWait := int(n), s.dontWait(flags)
+	more := flags&constants["MSG_MORE"] != 0
+	return begun{dontWait: dontWait, try: func() (int64, error) {
+		if err := r.cork(s, more); err != nil {
+			return 0, err
+		}
+		sent, err := r.send(s, left)
+		left -= sent
+		switch {
+		case err == tcp.ErrWouldBlock && dontWait && left < int(n):
+			return n - int64(left), nil
+		case err != nil:
+			return 0, err
+		case left > 0 && !dontWait:
+			return 0, tcp.ErrWouldBlock
+		}
+		return n - int64(left), nil
+	}}, nil
+}
+
+// cork holds partial segments back while the last send said MSG_MORE, or TCP_CORK is on.
+func (r *runner) cork(s *socket, more bool) error {
+	if s.conn == 0 || s.more == more {
+		return nil
+	}
+	s.more = more
+	return r.apply(s)
+}
+
+func (r *runner) callShutdown(c *Call) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	how, err := c.number(1)
+	if err != nil {
+		return begun{}, err
+	}
+	return atOnce(func() (int64, error) {
+		if s.conn == 0 || !established(ptr(r.status(s))) {
+			return 0, errno("ENOTCONN")
+		}
+		if how != constants["SHUT_WR"] {
+			if err := r.stack.CloseRead(r.now, s.conn); err != nil {
+				return 0, err
+			}
+		}
+		if how != constants["SHUT_RD"] {
+			if err := r.stack.CloseWrite(r.now, s.conn); err != nil {
+				return 0, err
+			}
+		}
+		return 0, r.changed()
+	})
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func (r *runner) callClose(c *Call) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	fd, err := c.number(0)
+	if err != nil {
+		return begun{}, err
+	}
+	return atOnce(func() (int64, error) {
+		delete(r.sockets, fd)
+		return 0, r.release(s)
+	})
+}
+
+func (r *runner) callFcntl(c *Call) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	command, err := c.number(1)
+	if err != nil {
+		return begun{}, err
+	}
+	switch command {
+	case constants["F_GETFL"]:
+		return atOnce(func() (int64, error) {
+			flags := constants["O_RDWR"]
+			if s.nonblocking {
+				flags |= constants["O_NONBLOCK"]
+			}
+			return flags, nil
+		})
+	case constants["F_SETFL"]:
+		flags, err := c.number(2)
+		if err != nil {
+			return begun{}, err
+		}
+		return atOnce(func() (int64, error) {
+			s.nonblocking = flags&constants["O_NONBLOCK"] != 0
+			return 0, nil
+		})
+	default:
+		return begun{}, failf(Unsupported, 0, "fcntl command %d", command)
+	}
+}
+
+func (r *runner) callIoctl(c *Call) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	request, err := c.number(1)
+	if err != nil {
+		return begun{}, err
+	}
+	var value func(st *tcp.Status) int
+	switch request {
+	case constants["SIOCINQ"]:
+		value = func(st *tcp.Status) int { return st.RecvQueue }
+	case constants["SIOCOUTQ"]:
+		value = func(st *tcp.Status) int { return st.SendQueue }
+	case constants["SIOCOUTQNSD"]:
+		value = func(st *tcp.Status) int { return st.NotSent }
+	case constants["FIONBIO"]:
+		on, err := c.number(2)
+		return begun{dontWait: true, try: func() (int64, error) { s.nonblocking = on != 0; return 0, nil }}, err
+	default:
+		return begun{}, failf(Unsupported, 0, "ioctl request %#x", request)
+	}
+	want := int64(-1)
+	if len(c.Args) > 2 && c.Args[2].Kind != ExprEllipsis {
+		if want, err = c.number(2); err != nil {
+			return begun{}, err
+		}
+	}
+	return atOnce(func() (int64, error) {
+		st := r.status(s)
+		if got := int64(value(&st)); want >= 0 && got != want {
+			return 0, failf(WrongResult, 0, "ioctl gives %d, want %d", got, want)
+		}
+		return 0, nil
+	})
+}

@@ -1,0 +1,122 @@
+package packetdrill
+
+import (
+	"encoding/binary"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// flow is one connection of a script and the difference between the script's numbers and the engine's. The peer's
+// sequence numbers are the script's own; ours begin wherever the engine says.
+type flow struct {
+	local, remote tcp.Endpoint
+	known         bool        // offset is
+	restarted     bool        // the next SYN that leaves begins anew
+	offset        seqnum.Size // from the script's sequence numbers to the engine's
+	stamps        map[uint32]uint32
+	stampFirst    [2]uint32 // the script's and the engine's first timestamp
+}
+
+// learn takes the difference from a SYN that leaves.
+func (f *flow) learn(script uint32, live seqnum.Value) {
+	if !f.known || f.restarted {
+		f.offset, f.known, f.restarted = seqnum.Value(script).Size(live), true, false
+		f.stamps = nil
+	}
+}
+
+func (f *flow) toLive(script uint32) seqnum.Value { return seqnum.Value(script).Add(f.offset) }
+
+func (f *flow) toScript(live seqnum.Value) uint32 { return uint32(live.Sub(f.offset)) }
+
+// learnStamp notes which of the engine's timestamps stands for one of the script's.
+func (f *flow) learnStamp(script, live uint32) {
+	if f.stamps == nil {
+		f.stamps = map[uint32]uint32{}
+	}
+	f.stamps[script] = live
+}
+
+// liveStamp is the engine's timestamp for one that the script lets the peer echo.
+func (f *flow) liveStamp(script uint32) uint32 {
+	if live, ok := f.stamps[script]; ok {
+		return live
+	}
+	if f.stamps == nil {
+		return script
+	}
+	return script - f.stampFirst[0] + f.stampFirst[1]
+}
+
+// inbound makes the packet that a script's segment stands for.
+func (f *flow) inbound(p *Packet) []byte {
+	s := p.Segment
+	seg := wire.Segment{
+		SrcPort: f.remote.Port, DstPort: f.local.Port, Seq: seqnum.Value(s.Seq), Flags: s.Flags, Window: s.Window,
+		Urgent: s.Urgent,
+	}
+	if s.HasAck {
+		seg.Ack = f.toLive(s.Ack)
+	}
+	if !s.HasWindow {
+		seg.Window = 65535
+	}
+	var options []byte
+	for _, o := range s.Options {
+		if s.HasAck || o.Kind != kindTimestamps {
+			o = f.rewrite(o)
+		}
+		options = append(options, o.bytes()...)
+	}
+	ip := wire.IP{Src: f.remote.Addr, Dst: f.local.Addr, Protocol: wire.TCP, TTL: 255, DontFragment: true}
+	if p.TTL != 0 {
+		ip.TTL = uint8(p.TTL)
+	}
+	ip.TrafficClass = map[Mark]uint8{
+		MarkECT0: uint8(wire.ECT0), MarkECT01: uint8(wire.ECT0), MarkECT1: uint8(wire.ECT1), MarkCE: uint8(wire.CE),
+	}[p.Mark]
+	return buildTCP(&ip, &seg, options, s.Len)
+}
+
+// rewrite returns a peer's option with our numbers in it.
+func (f *flow) rewrite(o Option) Option {
+	b := append([]byte(nil), o.Body...)
+	switch {
+	case o.Kind == kindSACK:
+		for i := 0; i+4 <= len(b); i += 4 {
+			binary.BigEndian.PutUint32(b[i:], uint32(f.toLive(binary.BigEndian.Uint32(b[i:]))))
+		}
+	case o.Kind == kindTimestamps && len(b) == 8:
+		binary.BigEndian.PutUint32(b[4:], f.liveStamp(binary.BigEndian.Uint32(b[4:])))
+	}
+	return Option{Kind: o.Kind, Body: b}
+}
+
+// inboundICMP makes the error that a router sends about a segment of ours.
+func (f *flow) inboundICMP(m *ICMP) []byte {
+	quoted := make([]byte, wire.MaxHeaderLen)
+	ip := wire.IP{Src: f.local.Addr, Dst: f.remote.Addr, Protocol: wire.TCP, TTL: 64, DontFragment: true}
+	n := wire.PutIP(quoted, &ip, wire.TCPHeaderLen+m.Len)
+	seg := wire.Segment{SrcPort: f.local.Port, DstPort: f.remote.Port, Seq: f.toLive(m.Seq), Flags: wire.ACK}
+	n += wire.PutSegment(quoted[n:], &seg)
+
+	outer := wire.IP{Src: f.remote.Addr, Dst: f.local.Addr, Protocol: wire.ICMP, TTL: 64}
+	if m.V6 {
+		outer.Protocol = wire.ICMPv6
+	}
+	b := make([]byte, wire.IPv6HeaderLen+wire.ICMPHeaderLen+n)
+	start := wire.PutIP(b, &outer, wire.ICMPHeaderLen+n)
+	b = b[:start+wire.ICMPHeaderLen+n]
+	message := b[start:]
+	message[0], message[1] = m.Type, m.Code
+	binary.BigEndian.PutUint32(message[4:], m.MTU)
+	copy(message[wire.ICMPHeaderLen:], quoted[:n])
+	var sum uint32
+	if m.V6 {
+		sum = wire.PseudoHeaderSum(outer.Src, outer.Dst, wire.ICMPv6, len(message))
+	}
+	putChecksum(message, wire.ICMPChecksumOffset, sum)
+	return b
+}

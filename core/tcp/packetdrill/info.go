@@ -1,0 +1,110 @@
+package packetdrill
+
+import (
+	"math"
+	"strings"
+
+	"github.com/MUCZ/Starfish/core/tcp"
+)
+
+// linuxStates are the engine's states by Linux's numbers.
+var linuxStates = map[tcp.State]string{
+	tcp.StateEstablished: "TCP_ESTABLISHED", tcp.StateSynSent: "TCP_SYN_SENT", tcp.StateSynReceived: "TCP_SYN_RECV",
+	tcp.StateFinWait1: "TCP_FIN_WAIT1", tcp.StateFinWait2: "TCP_FIN_WAIT2", tcp.StateTimeWait: "TCP_TIME_WAIT",
+	tcp.StateClosed: "TCP_CLOSE", tcp.StateCloseWait: "TCP_CLOSE_WAIT", tcp.StateLastAck: "TCP_LAST_ACK",
+	tcp.StateListen: "TCP_LISTEN", tcp.StateClosing: "TCP_CLOSING",
+}
+
+// segments is a number of bytes in segments, a part of one counted as one.
+func segments(n int, st *tcp.Status) float64 {
+	if st.MSS == 0 {
+		return 0
+	}
+	return math.Ceil(float64(n) / float64(st.MSS))
+}
+
+// infoFields are the fields of Linux's tcp_info that the engine knows. Counts of segments in flight are made from bytes.
+var infoFields = map[string]func(*tcp.Status) float64{
+	"state":    func(st *tcp.Status) float64 { return float64(constants[linuxStates[st.State]]) },
+	"ca_state": func(st *tcp.Status) float64 { return float64(caState(st)) },
+	"backoff":  func(st *tcp.Status) float64 { return float64(st.Backoff) },
+	"retransmits": func(st *tcp.Status) float64 {
+		return float64(st.Backoff)
+	},
+	"options":    optionBits,
+	"snd_wscale": func(st *tcp.Status) float64 { return float64(st.SendWScale) },
+	"rcv_wscale": func(st *tcp.Status) float64 { return float64(st.RecvWScale) },
+	"rto":        func(st *tcp.Status) float64 { return float64(st.RTO.Microseconds()) },
+	"rtt":        func(st *tcp.Status) float64 { return float64(st.RTT.Microseconds()) },
+	"rttvar":     func(st *tcp.Status) float64 { return float64(st.RTTVar.Microseconds()) },
+	"min_rtt":    func(st *tcp.Status) float64 { return float64(st.MinRTT.Microseconds()) },
+	"snd_mss":    func(st *tcp.Status) float64 { return float64(st.MSS) },
+	"pmtu":       func(st *tcp.Status) float64 { return float64(st.PathMTU) },
+	"unacked":    func(st *tcp.Status) float64 { return segments(st.SendQueue-st.NotSent, st) },
+	"snd_cwnd": func(st *tcp.Status) float64 {
+		return math.Floor(float64(st.CongestionWindow) / float64(max(st.MSS, 1)))
+	},
+	"snd_ssthresh": func(st *tcp.Status) float64 {
+		if st.SlowStartThresh >= 1<<30 {
+			return infiniteSsthresh
+		}
+		return math.Floor(float64(st.SlowStartThresh) / float64(max(st.MSS, 1)))
+	},
+	"total_retrans":  func(st *tcp.Status) float64 { return float64(st.Retransmitted) },
+	"bytes_acked":    func(st *tcp.Status) float64 { return float64(st.BytesAcked) },
+	"bytes_received": func(st *tcp.Status) float64 { return float64(st.BytesReceived) },
+	"bytes_sent":     func(st *tcp.Status) float64 { return float64(st.BytesSent) },
+	"bytes_retrans":  func(st *tcp.Status) float64 { return float64(st.BytesRetrans) },
+	"segs_out":       func(st *tcp.Status) float64 { return float64(st.SegmentsSent) },
+	"segs_in":        func(st *tcp.Status) float64 { return float64(st.SegmentsReceived) },
+	"notsent_bytes":  func(st *tcp.Status) float64 { return float64(st.NotSent) },
+	"delivery_rate":  func(st *tcp.Status) float64 { return float64(st.DeliveryRate) },
+	"pacing_rate":    func(st *tcp.Status) float64 { return float64(st.PacingRate) },
+	"snd_wnd":        func(st *tcp.Status) float64 { return float64(st.SendWindow) },
+	"rcv_wnd":        func(st *tcp.Status) float64 { return float64(st.RecvWindow) },
+	"rcv_ooopack":    func(st *tcp.Status) float64 { return float64(st.Reordered) },
+}
+
+func caState(st *tcp.Status) int64 {
+	switch st.CongestionState {
+	case "recovery":
+		return constants["TCP_CA_Recovery"]
+	case "loss":
+		return constants["TCP_CA_Loss"]
+	default:
+		return constants["TCP_CA_Open"]
+	}
+}
+
+func optionBits(st *tcp.Status) float64 {
+	var bits int64
+	for name, on := range map[string]bool{
+		"TCPI_OPT_TIMESTAMPS": st.Timestamps, "TCPI_OPT_SACK": st.SACK, "TCPI_OPT_WSCALE": st.WindowScale,
+	} {
+		if on {
+			bits |= constants[name]
+		}
+	}
+	return float64(bits)
+}
+
+// info is the value of a tcpi_ field of the connection that the script is about.
+func (r *runner) info(name string) (float64, error) {
+	field := infoFields[strings.TrimPrefix(name, "tcpi_")]
+	if field == nil {
+		return 0, failf(Unsupported, 0, "%s", name)
+	}
+	var st tcp.Status
+	for _, id := range r.stack.Connections(nil) {
+		if err := r.stack.OrphanStatus(id, &st); err != nil {
+			continue
+		}
+		if r.focus == nil || st.Local == r.focus.local && st.Remote == r.focus.remote {
+			return field(&st), nil
+		}
+	}
+	if r.listening != nil && r.focus == nil {
+		return field(&tcp.Status{State: tcp.StateListen}), nil
+	}
+	return field(&tcp.Status{}), nil
+}

@@ -1,0 +1,83 @@
+package packetdrill
+
+import (
+	"strconv"
+
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// icmpNames are the messages by name, and the codes of those that have some.
+var icmpNames = map[bool]map[string]icmpName{
+	false: {
+		"unreachable": {wire.ICMPUnreachable, map[string]uint8{
+			"net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3, "frag_needed": 4,
+			"source_route_failed": 5, "net_unknown": 6, "host_unknown": 7, "source_host_isolated": 8, "net_prohibited": 9,
+			"host_prohibited": 10, "net_unreachable_for_tos": 11, "host_unreachable_for_tos": 12, "packet_filtered": 13,
+			"host_precedence_violation": 14, "precedence_cutoff": 15,
+		}},
+		"source_quench":     {wire.ICMPSourceQuench, nil},
+		"time_exceeded":     {wire.ICMPTimeExceeded, map[string]uint8{"exc_ttl": 0, "exc_fragtime": 1}},
+		"parameter_problem": {wire.ICMPParameterProblem, nil},
+	},
+	true: {
+		"unreachable": {wire.ICMPv6Unreachable, map[string]uint8{
+			"no_route": 0, "admin_prohibited": 1, "not_neighbour": 2, "address_unreachable": 3, "port_unreachable": 4,
+		}},
+		"packet_too_big":    {wire.ICMPv6PacketTooBig, nil},
+		"time_exceeded":     {wire.ICMPv6TimeExceeded, map[string]uint8{"exc_hopcount": 0, "exc_fragtime": 1}},
+		"parameter_problem": {wire.ICMPv6ParameterProblem, nil},
+	},
+}
+
+type icmpName struct {
+	kind  uint8
+	codes map[string]uint8
+}
+
+// icmp reads `icmp unreachable frag_needed mtu 1200 [1:1461(1460)]`.
+func (p *parser) icmp() (*ICMP, error) {
+	m := &ICMP{V6: p.word() == "icmpv6"}
+	name := p.word()
+	known, ok := icmpNames[m.V6][name]
+	if !ok {
+		return nil, failf(Unsupported, p.line(), "ICMP message %q", name)
+	}
+	m.Type = known.kind
+	for {
+		word := p.peekWord()
+		code, isCode := known.codes[word]
+		switch {
+		case isCode:
+			p.word()
+			m.Code = code
+		case word == "mtu":
+			p.word()
+			mtu, err := p.uint32()
+			if err != nil {
+				return nil, err
+			}
+			m.MTU = mtu
+		case word == "code":
+			p.word()
+			text := p.number()
+			n, err := strconv.ParseUint(text, 0, 8)
+			if err != nil {
+				return nil, p.errorf("%q is no ICMP code", text)
+			}
+			m.Code = uint8(n)
+		case p.peek() == '[':
+			return m, p.quoted(m)
+		default:
+			return m, nil
+		}
+	}
+}
+
+// quoted reads the sequence numbers of the segment that an ICMP error is about.
+func (p *parser) quoted(m *ICMP) (err error) {
+	p.accept("[")
+	if m.Seq, m.Len, err = p.sequence(); err != nil {
+		return err
+	}
+	return p.expect("]")
+}

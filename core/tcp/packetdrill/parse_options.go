@@ -1,0 +1,181 @@
+package packetdrill
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+	"strings"
+)
+
+// Kinds of TCP options.
+const (
+	kindEOL        = 0
+	kindNOP        = 1
+	kindMSS        = 2
+	kindWScale     = 3
+	kindSACKOK     = 4
+	kindSACK       = 5
+	kindTimestamps = 8
+	kindFastOpen   = 34
+	kindExperiment = 254
+)
+
+// maxOptions is what a TCP header holds.
+const maxOptions = 40
+
+// options reads `<mss 1460,nop,…>` or `<...>`.
+func (p *parser) options(seg *Segment) error {
+	if err := p.expect("<"); err != nil {
+		return err
+	}
+	text, err := p.until(">")
+	if err != nil {
+		return err
+	}
+	if text = strings.TrimSpace(text); text == "..." {
+		seg.AnyOptions = true
+		return nil
+	}
+	length := 0
+	for _, item := range strings.Split(text, ",") {
+		words := strings.Fields(item)
+		if len(words) == 0 {
+			if text == "" {
+				break
+			}
+			return p.errorf("empty TCP option in <%s>", text)
+		}
+		o, err := p.option(words)
+		if err != nil {
+			return err
+		}
+		seg.Options = append(seg.Options, o)
+		length += len(o.bytes())
+	}
+	if length > maxOptions {
+		return p.errorf("<%s> are %d bytes, a header holds %d", text, length, maxOptions)
+	}
+	return nil
+}
+
+func (p *parser) option(words []string) (Option, error) {
+	switch name, args := words[0], words[1:]; {
+	case name == "eol" && len(args) == 0:
+		return Option{Kind: kindEOL}, nil
+	case name == "nop" && len(args) == 0:
+		return Option{Kind: kindNOP}, nil
+	case name == "mss" && len(args) == 1:
+		n, err := p.optionValue(args[0], 16)
+		return Option{Kind: kindMSS, Body: binary.BigEndian.AppendUint16(nil, uint16(n))}, err
+	case name == "wscale" && len(args) == 1:
+		n, err := p.optionValue(args[0], 8)
+		return Option{Kind: kindWScale, Body: []byte{byte(n)}}, err
+	case name == "sackOK" && len(args) == 0:
+		return Option{Kind: kindSACKOK}, nil
+	case name == "sack" && len(args) > 0:
+		return p.sackOption(args)
+	case name == "TS" && len(args) == 4 && args[0] == "val" && args[2] == "ecr":
+		val, err := p.optionValue(args[1], 32)
+		if err != nil {
+			return Option{}, err
+		}
+		ecr, err := p.optionValue(args[3], 32)
+		body := binary.BigEndian.AppendUint32(nil, uint32(val))
+		return Option{Kind: kindTimestamps, Body: binary.BigEndian.AppendUint32(body, uint32(ecr))}, err
+	case name == "FO" && len(args) <= 1:
+		return p.cookieOption(kindFastOpen, nil, args)
+	case name == "FOEXP" && len(args) <= 1:
+		return p.cookieOption(kindExperiment, []byte{0xf9, 0x89}, args) // RFC 7413's experiment before it had a kind
+	default:
+		return Option{}, failf(Unsupported, p.line(), "TCP option %q", strings.Join(words, " "))
+	}
+}
+
+func (p *parser) optionValue(text string, bits int) (uint64, error) {
+	n, err := strconv.ParseUint(text, 0, bits)
+	if err != nil {
+		return 0, p.errorf("%q is no number of %d bits", text, bits)
+	}
+	return n, nil
+}
+
+func (p *parser) sackOption(blocks []string) (Option, error) {
+	o := Option{Kind: kindSACK}
+	for _, block := range blocks {
+		first, end, _ := strings.Cut(block, ":")
+		for _, text := range []string{first, end} {
+			n, err := p.optionValue(text, 32)
+			if err != nil {
+				return o, err
+			}
+			o.Body = binary.BigEndian.AppendUint32(o.Body, uint32(n))
+		}
+	}
+	return o, nil
+}
+
+func (p *parser) cookieOption(kind byte, body []byte, args []string) (Option, error) {
+	if len(args) == 0 || args[0] == "cookie" {
+		return Option{Kind: kind, Body: body}, nil
+	}
+	cookie, err := hex.DecodeString(strings.TrimPrefix(args[0], "0x"))
+	if err != nil {
+		return Option{}, p.errorf("%q is no cookie in hexadecimal", args[0])
+	}
+	return Option{Kind: kind, Body: append(body, cookie...)}, nil
+}
+
+// bytes returns the option as it is on the wire.
+func (o *Option) bytes() []byte {
+	if o.Kind == kindEOL || o.Kind == kindNOP {
+		return []byte{o.Kind}
+	}
+	return append([]byte{o.Kind, byte(2 + len(o.Body))}, o.Body...)
+}
+
+// splitOptions takes the options of a header apart, as far as they are well-formed.
+func splitOptions(b []byte) []Option {
+	var options []Option
+	for len(b) > 0 {
+		if b[0] == kindEOL || b[0] == kindNOP {
+			options = append(options, Option{Kind: b[0]})
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return options
+		}
+		options = append(options, Option{Kind: b[0], Body: b[2:b[1]]})
+		b = b[b[1]:]
+	}
+	return options
+}
+
+// String writes the option in the language.
+func (o *Option) String() string {
+	number := func(i int) string { return strconv.FormatUint(uint64(binary.BigEndian.Uint32(o.Body[i:])), 10) }
+	switch {
+	case o.Kind == kindEOL:
+		return "eol"
+	case o.Kind == kindNOP:
+		return "nop"
+	case o.Kind == kindMSS && len(o.Body) == 2:
+		return "mss " + strconv.Itoa(int(binary.BigEndian.Uint16(o.Body)))
+	case o.Kind == kindWScale && len(o.Body) == 1:
+		return "wscale " + strconv.Itoa(int(o.Body[0]))
+	case o.Kind == kindSACKOK && len(o.Body) == 0:
+		return "sackOK"
+	case o.Kind == kindSACK && len(o.Body)%8 == 0:
+		text := "sack"
+		for i := 0; i < len(o.Body); i += 8 {
+			text += " " + number(i) + ":" + number(i+4)
+		}
+		return text
+	case o.Kind == kindTimestamps && len(o.Body) == 8:
+		return "TS val " + number(0) + " ecr " + number(4)
+	case o.Kind == kindFastOpen:
+		return strings.TrimSpace("FO " + hex.EncodeToString(o.Body))
+	default:
+		return "kind " + strconv.Itoa(int(o.Kind)) + " " + hex.EncodeToString(o.Body)
+	}
+}

@@ -1,0 +1,304 @@
+package packetdrill
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/MUCZ/Starfish/core/tcp"
+)
+
+// runner plays one script.
+type runner struct {
+	*engine
+	opt     *Options
+	set     *settings
+	defines map[string]string
+
+	sockets   map[int64]*socket
+	flows     []*flow
+	focus     *flow   // the connection that packets are of which don't say
+	listening *socket // the last one
+
+	last    tcp.Time // when the event before was, for relative times
+	waiting []*pendingCall
+	wakes   []tcp.Time // deadlines of poll calls
+	names   map[string]float64
+	failure error // of a blocked call
+
+	retrying, again bool
+}
+
+// pendingCall is a call that blocks.
+type pendingCall struct {
+	begun
+	call    *Call
+	line    int
+	returns tcp.Time
+	timed   bool // the script says when it returns
+	done    bool
+}
+
+// patience bounds the wait for a blocked call whose end the script doesn't say.
+const patience = 2 * time.Hour
+
+// Run plays a script. It returns nil when the engine did what the script says, and a *Failure otherwise.
+func Run(src string, opt *Options) error {
+	script, err := Parse(src, opt.Defines)
+	if err != nil {
+		return err
+	}
+	r := &runner{opt: opt, set: newSettings(opt), defines: opt.Defines, sockets: map[int64]*socket{}, names: map[string]float64{}}
+	if err := r.prepare(script); err != nil {
+		return err
+	}
+	defer r.close()
+	for i := range script.Events {
+		e := &script.Events[i]
+		if err := r.event(e); err != nil {
+			return r.failed(e.Line, err)
+		}
+	}
+	if n := len(script.Events); n > 0 {
+		if err := r.finish(); err != nil {
+			return r.failed(script.Events[n-1].Line, err)
+		}
+	}
+	return nil
+}
+
+// failed makes any error a *Failure.
+func (r *runner) failed(line int, err error) error {
+	var f *Failure
+	if errors.As(err, &f) {
+		return at(line, f)
+	}
+	return failf(WrongResult, line, "%v", err)
+}
+
+// prepare applies settings and makes the stack.
+func (r *runner) prepare(script *Script) error {
+	for _, s := range r.opt.Settings {
+		if err := r.set.sysctl(s.Name, s.Value); err != nil {
+			return err
+		}
+	}
+	for _, s := range script.Settings {
+		if err := r.set.line(s.Name, s.Value); err != nil {
+			return at(s.Line, err)
+		}
+	}
+	for i := range script.Init {
+		if err := r.set.command(&script.Init[i], r.opt.IgnoreDefaults); err != nil {
+			return err
+		}
+	}
+	var err error
+	if r.engine, err = newEngine(r.set); err != nil {
+		return failf(Unsupported, 0, "these settings: %v", err)
+	}
+	r.onChange = r.retry
+	r.last = r.now
+	return nil
+}
+
+// close lets go of everything, so that the pool's memory can be used again.
+func (r *runner) close() {
+	r.onChange = func() {}
+	for _, s := range r.sockets {
+		s.peeked.Clear()
+		if s.listener != 0 {
+			_ = r.stack.CloseListener(r.now, s.listener)
+		}
+	}
+	for _, id := range r.stack.Connections(nil) {
+		_ = r.stack.Abort(r.now, id)
+	}
+	_ = r.drain() // what is sent now is of no interest
+}
+
+// event waits for an event's time and lets it happen.
+func (r *runner) event(e *Event) error {
+	base := r.last
+	if !e.At.Relative {
+		base = startOfTime
+	}
+	first, last := base.Add(e.At.First), base.Add(e.At.Last)
+	if e.Packet != nil && e.Packet.Out {
+		return r.outbound(e, first, last)
+	}
+	if e.At.Any {
+		first = r.now
+	}
+	if err := r.advanceTo(first); err != nil {
+		return err
+	}
+	r.last = first
+	switch {
+	case e.Packet != nil:
+		return r.inbound(e.Packet)
+	case e.Call != nil:
+		return r.systemCall(e.Call, e.Line, base)
+	case e.Command != nil:
+		return r.set.command(e.Command, r.opt.IgnoreDefaults)
+	default:
+		return r.code(*e.Code)
+	}
+}
+
+// advanceTo moves the clock to end, and wakes blocked polls on the way.
+func (r *runner) advanceTo(end tcp.Time) error {
+	for len(r.wakes) > 0 && r.wakes[0] <= end {
+		wake := r.wakes[0]
+		r.wakes = r.wakes[1:]
+		if err := r.advance(wake); err != nil {
+			return err
+		}
+		r.retry()
+	}
+	if err := r.advance(end); err != nil {
+		return err
+	}
+	return r.overdue()
+}
+
+// wakeAt makes the clock stop at a time. Scripts have one poll at a time.
+func (r *runner) wakeAt(t tcp.Time) { r.wakes = append(r.wakes, t) }
+
+// inbound lets a packet arrive.
+func (r *runner) inbound(p *Packet) error {
+	f := r.flowFor(p)
+	if p.ICMP != nil {
+		return r.deliver(f.inboundICMP(p.ICMP))
+	}
+	return r.deliver(f.inbound(p))
+}
+
+// systemCall begins a call, and waits for its end unless the script says that it ends later.
+func (r *runner) systemCall(c *Call, line int, base tcp.Time) error {
+	begin, known := calls[c.Name]
+	if !known {
+		return failf(Unsupported, line, "system call %s", c.Name)
+	}
+	p := &pendingCall{call: c, line: line, timed: c.Blocks, returns: base.Add(c.Returns)}
+	var err error
+	p.begun, err = begin(r, c)
+	if err != nil {
+		if e, ok := errnoOf(err); ok {
+			return p.check(0, e)
+		}
+		return at(line, err)
+	}
+	r.waiting = append(r.waiting, p)
+	r.retry()
+	if r.failure != nil || p.done || p.timed {
+		return r.failure
+	}
+	end := r.now.Add(patience)
+	for range maxSteps {
+		if p.done || r.failure != nil {
+			r.last = r.now
+			return r.failure
+		}
+		if len(r.wakes) > 0 {
+			if err := r.advanceTo(r.wakes[0]); err != nil {
+				return err
+			}
+		} else if more, err := r.step(end); err != nil || !more {
+			break
+		}
+	}
+	return failf(WrongResult, line, "%s never returns", c.Name)
+}
+
+// retry tries the calls that wait. What they change is tried again here, not from within.
+func (r *runner) retry() {
+	r.again = true
+	if r.retrying {
+		return
+	}
+	r.retrying = true
+	defer func() { r.retrying = false }()
+	for r.again {
+		r.again = false
+		for _, p := range r.waiting {
+			n, err := p.try()
+			if errors.Is(err, tcp.ErrWouldBlock) && !p.dontWait {
+				continue
+			}
+			p.done = true
+			if e := p.finish(r, n, err); e != nil && r.failure == nil {
+				r.failure = e
+			}
+		}
+		r.waiting = slices.DeleteFunc(r.waiting, func(p *pendingCall) bool { return p.done })
+	}
+}
+
+// finish compares the end of a call with what the script says.
+func (p *pendingCall) finish(r *runner, n int64, err error) error {
+	if p.timed {
+		if off := r.now.Sub(p.returns); off.Abs() > r.set.tolerance {
+			return failf(WrongTime, p.line, "%s returns %v off its time", p.call.Name, off)
+		}
+	}
+	if err == nil {
+		return p.check(n, "")
+	}
+	if e, ok := errnoOf(err); ok {
+		return p.check(-1, e)
+	}
+	return at(p.line, err)
+}
+
+// check compares a result with what the script says.
+func (p *pendingCall) check(n int64, e errno) error {
+	c := p.call
+	if c.NoResult || c.Result.Kind == ExprEllipsis {
+		return nil
+	}
+	want, err := eval(&c.Result)
+	if err != nil {
+		return at(p.line, err)
+	}
+	switch {
+	case e != "" && (want != -1 || c.Errno != "" && !sameErrno(c.Errno, string(e))):
+		return failf(WrongResult, p.line, "%s gives -1 %s, want %d %s", c.Name, e, want, c.Errno)
+	case e == "" && want != n:
+		return failf(WrongResult, p.line, "%s gives %d, want %d %s", c.Name, n, want, c.Errno)
+	}
+	return nil
+}
+
+// overdue says whether a blocked call should have returned.
+func (r *runner) overdue() error {
+	if r.failure != nil {
+		return r.failure
+	}
+	for _, p := range r.waiting {
+		if p.timed && r.now > p.returns.Add(r.set.tolerance) {
+			return failf(WrongTime, p.line, "%s should have returned %v ago", p.call.Name, r.now.Sub(p.returns))
+		}
+	}
+	return nil
+}
+
+// finish lets blocked calls end, and looks at what is left.
+func (r *runner) finish() error {
+	for _, p := range slices.Clone(r.waiting) {
+		if err := r.advanceTo(p.returns.Add(r.set.tolerance)); err != nil {
+			return err
+		}
+		if err := r.overdue(); err != nil {
+			return err
+		}
+		if !p.done {
+			return failf(WrongTime, p.line, "%s does not return", p.call.Name)
+		}
+	}
+	if r.opt.Strict && len(r.sent) > 0 {
+		p := &r.sent[0]
+		return failf(WrongPacket, 0, "left, and is not in the script: %s (%d such packets)", r.flowOfSent(p).format(p, true), len(r.sent))
+	}
+	return nil
+}
