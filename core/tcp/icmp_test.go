@@ -73,9 +73,12 @@ func TestICMPIsSoftInSynchronizedStates(t *testing.T) {
 	}
 	// What the network said is the reason when the connection times out (SHLD-25).
 	p.a.stack.HandlePacket(p.now, p.a.icmpAbout(c.tuple, c.snd.una, wire.NetUnreachable, 0))
+	var st Status
+	if err := p.a.stack.Status(ida, &st); err != nil || st.Err != nil || !errors.Is(st.SoftError, ErrNetUnreachable) {
+		t.Errorf("status says %v, soft %v: %v", st.Err, st.SoftError, err)
+	}
 	p.filter = func(*end, *Transmit) bool { return false }
 	p.advance(time.Hour)
-	var st Status
 	if err := p.a.stack.Status(ida, &st); err != nil || !errors.Is(st.Err, ErrNetUnreachable) {
 		t.Errorf("ended by %v: %v", st.Err, err)
 	}

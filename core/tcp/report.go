@@ -54,6 +54,9 @@ func (s *Stack) report(c *conn, st *Status) {
 			st.PacingRate = c.cc.pacingRate(c.rtt.srtt)
 		}
 	}
+	if c.softer != 0 {
+		st.SoftError = icmpReason(c.softer)
+	}
 	if c.urgent {
 		st.UrgentBytes = int(c.readUpTo().Size(c.rcv.up))
 	}

@@ -9,6 +9,7 @@ type Status struct {
 	Local, Remote Endpoint
 	Listener      ListenerID // who accepted it, if anyone
 	Err           error      // why it ended; nil while it lives and after a normal close
+	SoftError     error      // what ICMP said last about its path without ending it (RFC 9293 MUST-47); nil for nothing
 	Opened        Time       // when the SYN was sent or received
 	LastReceived  Time
 	LastSent      Time
