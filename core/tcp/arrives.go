@@ -275,12 +275,13 @@ func (s *Stack) finAcknowledged(c *conn, now Time) bool {
 }
 
 // checkUrgent is the sixth step. Urgent data stays in line (RFC 6093 §2.2, as SO_OOBINLINE); the user is told that it is
-// there (MUST-31).
+// there (MUST-32).
 func (s *Stack) checkUrgent(c *conn, seg *segment) {
 	if !seg.Flags.Has(wire.URG) || !receivesData.has(c.state) {
 		return
 	}
-	// RFC 6093 §3.2, after RFC 1122: the pointer is at the last byte; taken so or one behind, the byte is in line.
+	// RFC 9293 §3.8.5 (MUST-62): the pointer names the first byte behind urgent data. Older peers name the last one
+	// (RFC 6093 §2.1); as all of it stays in line, that makes no difference to what the user reads.
 	up := seg.Seq.Add(seqnum.Size(seg.Urgent))
 	if c.rcv.nxt.Less(up) && (!c.urgent || c.rcv.up.Less(up)) {
 		c.rcv.up = up

@@ -33,7 +33,7 @@ type Config struct {
 	Limits   Limits
 	// InitialWindow is in segments (RFC 6928: 10).
 	InitialWindow int
-	// DelayedAck is the longest time that an ACK waits for company. Default 40 ms; RFC 9293 MUST-58 says < 500 ms.
+	// DelayedAck is the longest time that an ACK waits for company. Default 40 ms; RFC 9293 MUST-40 says < 500 ms.
 	DelayedAck time.Duration
 	// TimeWait is 2 MSL (RFC 9293 §3.4.2). Default 60 s, as Linux.
 	TimeWait time.Duration
@@ -96,7 +96,7 @@ func (c *Config) validate() error {
 	case c.Shard < 0 || c.Shard >= c.Shards:
 		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
 	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
-		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-58)", ErrInvalid, c.DelayedAck)
+		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-40)", ErrInvalid, c.DelayedAck)
 	}
 	for _, n := range []int64{
 		int64(c.InitialWindow), int64(c.TimeWait), int64(c.FinWait2), int64(l.Connections), int64(l.Listeners),

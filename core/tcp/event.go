@@ -17,7 +17,7 @@ const (
 	EventClosed
 	// EventSent: the user's data and FIN are all acknowledged.
 	EventSent
-	// EventUrgent: the peer has marked data as urgent; it comes in line (RFC 9293 MUST-31).
+	// EventUrgent: the peer has marked data as urgent; it comes in line (RFC 9293 MUST-32).
 	EventUrgent
 )
 

@@ -22,13 +22,13 @@ func (c *conn) bufferEnd() seqnum.Value {
 }
 
 // granted is the right edge that could be announced now: whole units of the window scale, and never to the left of what
-// was announced before (RFC 9293 §3.8.6, MUST-34).
+// was announced before (RFC 9293 §3.8.6, SHLD-14).
 func (c *conn) granted() seqnum.Value {
 	units := min(max(c.opt.RecvBuffer-c.rcv.unconsumed, 0)>>c.rcv.scale, maxUnscaled)
 	return seqnum.Max(c.rcv.adv, c.rcv.nxt.Add(seqnum.Size(units)<<c.rcv.scale))
 }
 
-// worthUpdating applies the receiver's silly window avoidance (RFC 9293 §3.8.6.2.2, SHLD-15/MUST-39): the edge moves when it
+// worthUpdating applies the receiver's silly window avoidance (RFC 9293 §3.8.6.2.2, MUST-39): the edge moves when it
 // moves by a segment or half the buffer, whichever is less.
 func (c *conn) worthUpdating(edge seqnum.Value) bool {
 	step := min(c.opt.RecvBuffer/2, c.announcedMSS())

@@ -152,7 +152,7 @@ func (c *conn) noteDuplicate(seg *segment, end seqnum.Value) {
 }
 
 // scheduleAck decides when data that came in order is acknowledged. RFC 9293 §3.8.6.3: "an ACK SHOULD be generated for
-// at least every second full-sized segment" (SHLD-19) within 500 ms (MUST-58). A super-segment is acknowledged once, as
+// at least every second full-sized segment" (SHLD-19) within 500 ms (MUST-40). A super-segment is acknowledged once, as
 // Linux does for what GRO joined.
 func (s *Stack) scheduleAck(c *conn, now Time, seg *segment, gapFilled bool) {
 	pending := int(c.rcv.ackedUpTo.Size(c.rcv.nxt))

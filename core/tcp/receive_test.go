@@ -149,7 +149,7 @@ func TestSmallPiecesWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestUrgentDataStaysInLine: RFC 6093 §2.2, and MUST-31: the user is told.
+// TestUrgentDataStaysInLine: RFC 6093 §2.2, and MUST-32: the user is told.
 func TestUrgentDataStaysInLine(t *testing.T) {
 	p := newPair(t)
 	ida, _ := p.connect(nil)

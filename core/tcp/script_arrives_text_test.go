@@ -11,7 +11,7 @@ import (
 // RFC 9293 §3.10.7.4, sixth to eighth: URG, the segment text, FIN.
 
 // TestSegmentArrivesUrgent: sixth: "If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP), and signal the user that the
-// remote side has urgent data" (MUST-31), in ESTABLISHED, FIN-WAIT-1 and FIN-WAIT-2. The data stays in line.
+// remote side has urgent data" (MUST-32), in ESTABLISHED, FIN-WAIT-1 and FIN-WAIT-2. The data stays in line.
 func TestSegmentArrivesUrgent(t *testing.T) {
 	forStates(t, []tcp.State{tcp.StateEstablished, tcp.StateFinWait1, tcp.StateFinWait2}, func(h *script, state tcp.State, at position) {
 		h.in(fmt.Sprintf("PU. 1:11 ack %d urg 5", at.una))

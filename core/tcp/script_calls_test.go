@@ -103,7 +103,7 @@ func TestSendCall(t *testing.T) {
 }
 
 // TestSendCallSegmentizes: §3.10.2, ESTABLISHED: "Segmentize the buffer and send it with a piggybacked acknowledgment".
-// RFC 9293 SHLD-28: PSH on the last segment.
+// RFC 9293 MUST-61: PSH on the last segment.
 func TestSendCallSegmentizes(t *testing.T) {
 	h := newScript(t)
 	h.enter(tcp.StateEstablished)

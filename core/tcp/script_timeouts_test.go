@@ -183,7 +183,7 @@ func TestFinWait2Timeout(t *testing.T) {
 	})
 }
 
-// TestDelayedAck: RFC 9293 §3.8.6.3: within 500 ms (MUST-58), for at least every second full-sized segment (SHLD-19).
+// TestDelayedAck: RFC 9293 §3.8.6.3: within 500 ms (MUST-40), for at least every second full-sized segment (SHLD-19).
 func TestDelayedAck(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.QuickAck = false }))
 	h.enter(tcp.StateEstablished)
@@ -247,7 +247,7 @@ func TestZeroWindowProbeUnanswered(t *testing.T) {
 	h.skip()
 }
 
-// TestKeepAlive: RFC 9293 §3.8.4 (MUST-24 to MUST-28): off by default, per connection, only when idle, and not dead for
+// TestKeepAlive: RFC 9293 §3.8.4 (MUST-24 to MUST-29): off by default, per connection, only when idle, and not dead for
 // one lost probe.
 func TestKeepAlive(t *testing.T) {
 	settings := with(func(o *tcp.Options) {

@@ -384,7 +384,7 @@ func (s *Stack) dataSegment(c *conn, now Time, seq seqnum.Value, fin bool, t *Tr
 		flags |= wire.FIN
 	}
 	if t.PayloadLen > 0 && seq.Add(seqnum.Size(t.PayloadLen)) == c.finSeq() {
-		flags |= wire.PSH // RFC 9293 §3.9.1, SHLD-28: the last of what is queued
+		flags |= wire.PSH // RFC 9293 §3.9.1, MUST-61: the last of what is queued
 	}
 	seg := s.segmentAt(c, now, seq, flags)
 	if t.PayloadLen > 0 && c.sackLen(c.mss) == 0 {

@@ -55,7 +55,7 @@ const (
 	ipv4OptStrictSourceRoute = 137
 )
 
-// checkIPv4Options rejects source routes. RFC 9293 MUST-51 would have replies take the route back; RFC 7126 §4.3.5 and
+// checkIPv4Options rejects source routes. RFC 9293 MUST-53 would have replies take the route back; RFC 7126 §4.3.5 and
 // §4.4.5 advise to drop such packets by default, since the option lets a stranger pose as any address, and hosts do.
 // Every other option is ignored (RFC 9293 MUST-50), and so is what follows a malformed one.
 func checkIPv4Options(b []byte) Problem {
