@@ -11,7 +11,7 @@ import (
 
 // Requirements of RFC 9293 that no call and no state owns; docs/rfc/rfc9293.md says which test shows which.
 
-// TestResetWithData: §3.5.2 (SHLD-2): a RST may carry text, an explanation for people; it resets all the same.
+// TestResetWithData: §3.5.3 (SHLD-2): a RST may carry text, an explanation for people; it resets all the same.
 func TestResetWithData(t *testing.T) {
 	h := newScript(t)
 	h.enter(tcp.StateEstablished)
@@ -78,7 +78,7 @@ func TestGroupAddressesAreIgnored(t *testing.T) {
 	h.wantHandshakes(0)
 }
 
-// TestTTLAndTrafficClass: §3.9.2 (MUST-49) and §3.9.1.7 (MUST-48, SHLD-21, SHLD-22): every segment has what the user asked
+// TestTTLAndTrafficClass: §3.9.2 (MUST-49) and §3.9.1.8 (MUST-48, SHLD-21, SHLD-22): every segment has what the user asked
 // for, also the reset, and a change applies from the next one on.
 func TestTTLAndTrafficClass(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.TTL, o.TrafficClass = 7, 0x28 }))
@@ -199,8 +199,8 @@ func TestUrgentPointerIsBehindUrgentData(t *testing.T) {
 	}
 }
 
-// TestUserAbortReason: §3.5 (MUST-12): a connection that ended says why, on every call.
-func TestUserAbortReason(t *testing.T) {
+// TestAbortedConnectionSaysWhy: §3.6 (MUST-12): a connection that ended says why, on every call.
+func TestAbortedConnectionSaysWhy(t *testing.T) {
 	h := newScript(t)
 	h.enter(tcp.StateEstablished)
 	h.in("R 1")
@@ -209,4 +209,63 @@ func TestUserAbortReason(t *testing.T) {
 	if _, err := h.trySend(1); !errors.Is(err, tcp.ErrReset) {
 		t.Errorf("send: %v, want %v", err, tcp.ErrReset)
 	}
+}
+
+// TestDefaultUserTimeout: §3.8.3 (SHLD-11): R2 is 100 s at least.
+func TestDefaultUserTimeout(t *testing.T) {
+	h := newScript(t)
+	h.enter(tcp.StateEstablished)
+	h.send(100)
+	h.advance(100 * time.Second)
+	h.wantState(tcp.StateEstablished)
+	h.skip()
+}
+
+// TestLimitedTransmit: RFC 3042 §2: the first two duplicate ACKs each send a new segment beyond the congestion window.
+func TestLimitedTransmit(t *testing.T) {
+	h := newScript(t)
+	h.enter(tcp.StateEstablished)
+	h.send(13_000)
+	if n := len(h.out); n != 10 {
+		t.Fatalf("%d segments left, want the initial window of 10", n)
+	}
+	h.skip()
+	h.in(". 1 ack 1")
+	h.want(". 10001:11001 ack 1")
+	h.in(". 1 ack 1")
+	h.want(". 11001:12001 ack 1")
+	h.wantNothing()
+	h.in(". 1 ack 1")
+	h.want(". 1:1001 ack 1")
+	h.wantNothing()
+}
+
+// TestNoFastRetransmitAtRecoveryPoint: RFC 6582 §3.2 step 2: duplicate ACKs of what a timeout sent again needlessly are no
+// new loss.
+func TestNoFastRetransmitAtRecoveryPoint(t *testing.T) {
+	h := newScript(t)
+	h.enter(tcp.StateEstablished)
+	h.send(5000)
+	h.skip()
+	h.wantAfter(200*time.Millisecond, ". 1:1001 ack 1")
+	h.in(". 1 ack 5001")
+	h.send(5000)
+	h.skip()
+	for range 4 {
+		h.in(". 1 ack 5001")
+	}
+	h.skip()
+	if st := h.status(); st.Retransmitted != 1 || st.FastRecoveries != 0 {
+		t.Errorf("%d segments retransmitted, %d recoveries", st.Retransmitted, st.FastRecoveries)
+	}
+}
+
+// TestPacketsAreNotFragmented: RFC 1191 §3: IPv4 packets carry DF, so that routers tell what does not fit.
+func TestPacketsAreNotFragmented(t *testing.T) {
+	h := newScript(t)
+	h.connect()
+	if !h.out[0].ip.DontFragment {
+		t.Error("sent without DF")
+	}
+	h.want("S 0")
 }
