@@ -22,13 +22,13 @@ type rackState struct {
 }
 
 const (
-	// rackPersist is RFC 8985 §7.2 step 4: "RACK.reo_wnd_persist = 16".
+	// rackPersist is RFC 8985 §6.2 step 4: "RACK.reo_wnd_persist = 16".
 	rackPersist = 16
 	// rackWidest bounds the multiplier; the window is at most SRTT anyway.
 	rackWidest = 255
 )
 
-// sentAfter is RACK_sent_after (RFC 8985 §7.2 step 2): what is sent in one burst is ordered by sequence.
+// sentAfter is RACK_sent_after (RFC 8985 §6.2 step 2): what is sent in one burst is ordered by sequence.
 func sentAfter(t1 Time, end1 seqnum.Value, t2 Time, end2 seqnum.Value) bool {
 	return t1 > t2 || t1 == t2 && end2.Less(end1)
 }
@@ -117,7 +117,7 @@ func (s *Stack) detectRACK(c *conn, now Time) (found bool) {
 	return found
 }
 
-// reorderTimeout is RFC 8985 §7.3: the reordering window has passed, and what waited for it is lost.
+// reorderTimeout is RFC 8985 §6.2, step 5: the reordering window has passed, and what waited for it is lost.
 func (s *Stack) reorderTimeout(c *conn, now Time) {
 	if !c.outstanding() || !s.detectRACK(c, now) {
 		return

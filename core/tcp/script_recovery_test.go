@@ -27,7 +27,7 @@ func (h *script) enterOverPath(rtt time.Duration, options string) {
 // roundTrip lets what was sent last arrive, without what timers would do meanwhile.
 func (h *script) roundTrip(rtt time.Duration) { h.now = h.now.Add(rtt) }
 
-// TestRACKWaitsForReordering: RFC 8985 §7.2: one segment SACKed above a gap starts the reordering window, a quarter of the
+// TestRACKWaitsForReordering: RFC 8985 §6.2: one segment SACKed above a gap starts the reordering window, a quarter of the
 // minimum RTT, and not recovery.
 func TestRACKWaitsForReordering(t *testing.T) {
 	h := newScript(t, withSACK)

@@ -144,7 +144,7 @@ func TestDuplicateAcks(t *testing.T) {
 	h.wantNothing()
 }
 
-// TestSelectiveRetransmit: RFC 8985 §7.2: what SACK shows to be missing is sent again, and no more. Once in recovery there is
+// TestSelectiveRetransmit: RFC 8985 §6.2: what SACK shows to be missing is sent again, and no more. Once in recovery there is
 // no reordering window.
 func TestSelectiveRetransmit(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.NoSACK = false }))
