@@ -21,6 +21,11 @@ func attach(t testing.TB, c *Conn) (*net.UnixConn, <-chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, fd := range fds {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f := os.NewFile(uintptr(fds[1]), "user")
 	defer f.Close()
 	user, err := net.FileConn(f)

@@ -153,8 +153,6 @@ func BenchmarkAttach(b *testing.B) {
 	}
 	defer peer.Close()
 	user, _ := attach(b, conn.(*Conn))
-	user.SetReadBuffer(4 << 20)
-	user.SetWriteBuffer(4 << 20)
 	b.Run("send", func(b *testing.B) { benchmarkTransfer(b, user, peer) })
 	b.Run("receive", func(b *testing.B) { benchmarkTransfer(b, peer, user) })
 	b.Run("pingpong", func(b *testing.B) { benchmarkPingPong(b, user, peer) })

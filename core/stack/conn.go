@@ -92,8 +92,6 @@ func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local.Add
 // RemoteAddr returns the peer's end, a *net.TCPAddr.
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote.AddrPort()) }
 
-func (c *Conn) network() string { return "tcp" }
-
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return c.setDeadlines(t, true, true)

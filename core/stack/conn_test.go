@@ -142,7 +142,7 @@ func TestCloseReadDiscards(t *testing.T) {
 	if err := server.CloseRead(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("Read: %v, want EOF", err)
 	}
 	// More than all buffers: it must be acknowledged and discarded.

@@ -68,7 +68,7 @@ func (c *Conn) opError(op string, err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // io.EOF is never wrapped on its way here
 		return err
 	}
-	return &net.OpError{Op: op, Net: c.network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: userError(err)}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: userError(err)}
 }
 
 // contextError turns the end of a context into the error that package net gives for it.
@@ -86,5 +86,5 @@ func (dialTimeout) Error() string   { return os.ErrDeadlineExceeded.Error() }
 func (dialTimeout) Timeout() bool   { return true }
 func (dialTimeout) Temporary() bool { return true }
 func (dialTimeout) Is(target error) bool {
-	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded //nolint:errorlint // it is what Is asks
+	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
 }

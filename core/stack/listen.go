@@ -11,7 +11,7 @@ import (
 )
 
 // Listen listens at a local address such as ":80", "10.144.0.2:80" or "[::]:0". Network is tcp, tcp4 or tcp6. Without
-// a host it is every owned address, with tcp4 every IPv4 one; port 0 stands for one that is free.
+// a host it is every owned address, with tcp4 every IPv4 one (tcp6 does not shut IPv4 out); port 0 stands for one that is free.
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	local, err := s.resolveLocal(network, address)
 	if err != nil {

@@ -132,7 +132,7 @@ func (l *Listener) Status() (tcp.ListenerStatus, error) {
 	sum := tcp.ListenerStatus{Local: l.local, AcceptQueue: len(l.ready)}
 	for _, part := range l.parts {
 		var st tcp.ListenerStatus
-		result := error(net.ErrClosed)
+		result := net.ErrClosed
 		err := part.shard.call(func(s *shard) { result = s.engine.ListenerStatus(part.id, &st) })
 		if err == nil {
 			err = result

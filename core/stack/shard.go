@@ -37,6 +37,7 @@ type shard struct {
 	sockets   socketBuffers
 	icmp      icmpResponder
 	counters  counters
+	trimmer   trimmer
 
 	stopping bool
 	woke     bool // some user's goroutine was made runnable since the last wait
@@ -65,6 +66,7 @@ func newShard(s *Stack, index int, secret [16]byte) (*shard, error) {
 		done:     make(chan struct{}),
 	}
 	shard.icmp.refill(s.now())
+	shard.trimmer.at = tcp.Never
 	if s.cfg.Device != nil {
 		shard.queue = s.cfg.Device.Queues()[index]
 		if err := shard.watchDevice(); err != nil {
@@ -120,7 +122,7 @@ func (s *shard) hasMail() bool {
 
 // untilTimer returns the time until the next timer is due, below 0 when there is none.
 func (s *shard) untilTimer() time.Duration {
-	next := min(s.engine.PollTimeout(), s.in.resumeAt(), s.sockets.nextRetry())
+	next := min(s.engine.PollTimeout(), s.in.resumeAt(), s.sockets.nextRetry(), s.trimmer.at)
 	if next == tcp.Never {
 		return -1
 	}
@@ -140,6 +142,7 @@ func (s *shard) turn(ready []unix.EpollEvent) (busy bool) {
 		s.socketReady(&sockets[i])
 	}
 	s.retryStarving()
+	s.trim()
 	if s.engine.PollTimeout() <= s.now {
 		s.engine.HandleTimeout(s.now)
 	}

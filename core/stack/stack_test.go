@@ -129,7 +129,7 @@ func TestDrain(t *testing.T) {
 	if err := verifyText(server, "rest"); err != nil {
 		t.Error(err)
 	}
-	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the other end reads %v", err)
 	}
 	if err := <-drained; err != nil {

@@ -16,15 +16,17 @@ const (
 	Internal                  // from the Stack to itself
 )
 
-// String returns in, out or internal.
+// String names the direction.
 func (d Direction) String() string {
 	switch d {
 	case In:
 		return "in"
 	case Out:
 		return "out"
+	case Internal:
+		return "internal"
 	}
-	return "internal"
+	return "unknown"
 }
 
 // Tapped is one packet, or super-segment, as a tap sees it. All of it is valid during the call only.
