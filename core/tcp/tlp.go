@@ -50,7 +50,7 @@ func (s *Stack) armProbe(c *conn, now Time) {
 	s.arm(c, timerProbe, due)
 }
 
-// probeTimeoutFired is TLP_send_probe (§7.3): the builder sends it.
+// lossProbeTimeout is TLP_send_probe (§7.3): the builder sends it.
 func (s *Stack) lossProbeTimeout(c *conn, _ Time) {
 	if c.recovery.phase != phaseOpen || !c.outstanding() || c.tlp.active {
 		return
@@ -95,7 +95,7 @@ func (p *tlpState) onAck(una seqnum.Value, e *ackEvent) (repaired bool) {
 	switch {
 	case !p.resent, e.dsacked > 0: // new data, or the original arrived as well
 		p.active = false
-	case e.advanced && p.end.LessEq(una):
+	case e.advanced:
 		// "if SEG.ACK > TLP.end_seq" or at it without D-SACK: either the original or the probe was lost. At TLP.end_seq
 		// itself a second ACK tells: it carries the D-SACK.
 		if p.end.Less(una) {
