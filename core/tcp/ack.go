@@ -184,6 +184,9 @@ func (s *Stack) sampleTimestamp(c *conn, now Time, echo uint32) {
 // afterAck restarts timers and tells the user what an ACK has changed.
 func (s *Stack) afterAck(c *conn, now Time, priorUna seqnum.Value) {
 	if c.snd.una != priorUna {
+		// Marks that are passed stay beside SND.UNA: half the sequence space behind, they would seem to lie ahead.
+		c.snd.limitedUntil = seqnum.Max(c.snd.limitedUntil, c.snd.una)
+		c.snd.small = seqnum.Max(c.snd.small, c.snd.una)
 		if c.outstanding() {
 			// RFC 6298 §5.3: "When an ACK is received that acknowledges new data, restart the retransmission timer".
 			s.arm(c, timerRetransmit, now.Add(c.rto()))
