@@ -27,7 +27,6 @@ var (
 // cast are the processes of a benchmark.
 type cast struct {
 	settings *settings
-	dir      string // for the daemon's sockets
 	peer     *process
 	daemon   *process // nil when no way needs it
 	workers  map[string]*process
@@ -35,15 +34,8 @@ type cast struct {
 
 // newCast starts the processes that s asks for, ready for loads.
 func newCast(ctx context.Context, s *settings) (*cast, error) {
-	dir, err := os.MkdirTemp("", "starfish-bench-")
-	if err != nil {
-		return nil, err
-	}
-	c := &cast{settings: s, dir: dir, workers: make(map[string]*process)}
-	if err := c.fill(ctx); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return c, nil
+	c := &cast{settings: s, workers: make(map[string]*process)}
+	return c, c.fill(ctx)
 }
 
 func (c *cast) fill(ctx context.Context) error {
@@ -98,7 +90,8 @@ func (c *cast) start(ctx context.Context, name, role string, namespaces uintptr,
 	return p, err
 }
 
-func (c *cast) socket() string { return filepath.Join(c.dir, "starfishd.sock") }
+// socket is the daemon's control socket.
+func (c *cast) socket() string { return filepath.Join(os.Getenv(dirVariable), "starfishd.sock") }
 
 // processes are those whose processor time counts for a way.
 func (c *cast) processes(way string) []int {
@@ -118,7 +111,7 @@ func (c *cast) stop() error {
 	if c.daemon != nil {
 		errs = append(errs, c.daemon.stop())
 	}
-	errs = append(errs, c.peer.stop(), os.RemoveAll(c.dir))
+	errs = append(errs, c.peer.stop())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("at the end: %w", err)
 	}

@@ -17,6 +17,12 @@ import (
 // roleBench is the process that runs the benchmarks, inside namespaces of its own.
 const roleBench = "bench"
 
+// dirVariable names the environment variable that has the directory for the daemon's sockets.
+const dirVariable = "STARFISH_BENCH_DIR"
+
+// errTold is an error that another process has told the person about.
+var errTold = errors.New("the benchmark failed")
+
 // enter runs this program again in a network namespace and as the first process of a process namespace, so that whatever
 // it makes ends with it. An ordinary user becomes root by a user namespace.
 func enter() error {
@@ -27,10 +33,17 @@ func enter() error {
 		}
 		return err
 	}
+	// Here, so that it goes however the others end.
+	dir, err := os.MkdirTemp("", "starfish-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	cmd := again(ctx, roleBench, unix.CLONE_NEWNET|unix.CLONE_NEWPID)
 	cmd.Args = append(cmd.Args, os.Args[1:]...)
+	cmd.Env = append(cmd.Env, dirVariable+"="+dir)
 	cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
@@ -40,16 +53,16 @@ func enter() error {
 	// The kernel kills the child when the thread that made it ends, which must not be before the process does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		return fmt.Errorf("network namespaces can't be made: %w; run it as root, or allow user namespaces", err)
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && ctx.Err() == nil {
-		os.Exit(max(1, exit.ExitCode())) // it has said why
-	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return errors.New("interrupted")
+	case errors.As(err, &exit):
+		return errTold
 	}
 	return err
 }

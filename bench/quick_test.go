@@ -35,7 +35,7 @@ func TestQuickRun(t *testing.T) {
 		t.Skip("ip is not installed")
 	}
 	path := filepath.Join(t.TempDir(), "bench.json")
-	cmd := exec.Command("/proc/self/exe", runMain, "-runs", "1", "-seconds", "0.05", "-connections", "2", "-o", path)
+	cmd := exec.Command("/proc/self/exe", runMain, "-runs", "1", "-seconds", "0.2", "-connections", "2", "-o", path)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
