@@ -295,7 +295,10 @@ func (s *Stack) checkFin(c *conn, now Time, seg *segment) {
 	if !seg.Flags.Has(wire.FIN) || !receivesData.has(c.state) {
 		return
 	}
-	if seg.Seq.Add(seqnum.Size(seg.payload.len())) != c.rcv.nxt {
+	if fin := seg.Seq.Add(seqnum.Size(seg.payload.len())); fin != c.rcv.nxt {
+		if c.rcv.nxt.Less(fin) && seg.payload.len() == 0 {
+			s.dupAck(c) // RFC 5681 §4.2, as for text ahead of a gap
+		}
 		return // there is a gap before it, or it lies beyond the window: it will come again
 	}
 	c.rcv.nxt = c.rcv.nxt.Add(1)
