@@ -152,11 +152,16 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 	left, dontWait := int(n), s.dontWait(flags)
 	more := flags&constants["MSG_MORE"] != 0
 	return begun{dontWait: dontWait, try: func() (int64, error) {
-		if err := r.cork(s, more); err != nil {
-			return 0, err
+		if more {
+			if err := r.cork(s, true); err != nil {
+				return 0, err
+			}
 		}
 		sent, err := r.send(s, left)
 		left -= sent
+		if err == nil && !more {
+			err = r.cork(s, false) // what was held back goes with what is new
+		}
 		switch {
 		case err == tcp.ErrWouldBlock && dontWait && left < int(n):
 			return n - int64(left), nil

@@ -219,7 +219,10 @@ func (r *runner) retry() {
 	}
 	r.retrying = true
 	defer func() { r.retrying = false }()
-	for r.again {
+	for range maxSteps {
+		if !r.again {
+			return
+		}
 		r.again = false
 		for _, p := range r.waiting {
 			n, err := p.try()
@@ -233,6 +236,7 @@ func (r *runner) retry() {
 		}
 		r.waiting = slices.DeleteFunc(r.waiting, func(p *pendingCall) bool { return p.done })
 	}
+	r.failure = failf(WrongResult, 0, "blocked calls keep changing the connection without end")
 }
 
 // finish compares the end of a call with what the script says.

@@ -130,13 +130,10 @@ func (r *runner) send(s *socket, n int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := r.changed(); err != nil {
-		return 0, err
-	}
 	if sent == 0 && n > 0 {
-		return 0, tcp.ErrWouldBlock
+		return 0, tcp.ErrWouldBlock // nothing has changed: not to be tried again before something does
 	}
-	return sent, nil
+	return sent, r.changed()
 }
 
 // release gives the socket up as close does.
