@@ -149,6 +149,9 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
+	if n < 0 {
+		return begun{}, errno("EINVAL")
+	}
 	left, dontWait := int(n), s.dontWait(flags)
 	more := flags&constants["MSG_MORE"] != 0
 	return begun{dontWait: dontWait, try: func() (int64, error) {

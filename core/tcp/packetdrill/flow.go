@@ -35,6 +35,7 @@ func (f *flow) toScript(live seqnum.Value) uint32 { return uint32(live.Sub(f.off
 func (f *flow) learnStamp(script, live uint32) {
 	if f.stamps == nil {
 		f.stamps = map[uint32]uint32{}
+		f.stampFirst = [2]uint32{script, live}
 	}
 	f.stamps[script] = live
 }

@@ -35,6 +35,7 @@ func Parse(src string, defines map[string]string) (*Script, error) {
 type parser struct {
 	scanner
 	defines map[string]string
+	v6      bool // the script is for IPv6: "icmp" means its ICMP
 }
 
 // head reads settings and commands before the first event.
@@ -47,6 +48,12 @@ func (p *parser) head(s *Script) error {
 			p.through("\n")
 			text, _, _ = strings.Cut(text, " ")
 			name, value, _ := strings.Cut(strings.TrimSpace(text), "=")
+			if name == "define" {
+				name, value, _ = strings.Cut(value, "=")
+				p.defines[name] = value
+				continue
+			}
+			p.v6 = p.v6 || name == "ip_version" && value == "ipv6"
 			s.Settings = append(s.Settings, Setting{Name: name, Value: strings.Trim(value, "`\""), Line: line})
 		case p.peek() == '`':
 			c, err := p.command()

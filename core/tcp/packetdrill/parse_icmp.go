@@ -36,7 +36,7 @@ type icmpName struct {
 
 // icmp reads `icmp unreachable frag_needed mtu 1200 [1:1461(1460)]`.
 func (p *parser) icmp() (*ICMP, error) {
-	m := &ICMP{V6: p.word() == "icmpv6"}
+	m := &ICMP{V6: p.word() == "icmpv6" || p.v6}
 	name := p.word()
 	known, ok := icmpNames[m.V6][name]
 	if !ok {

@@ -178,6 +178,9 @@ func (p *parser) sequence() (first uint32, length int, err error) {
 		}
 	}
 	if !p.accept("(") {
+		if end-first > 65535 {
+			return 0, 0, p.errorf("%d:%d is more than a segment holds", first, end)
+		}
 		return first, int(end - first), nil
 	}
 	n, err := p.uint16()

@@ -139,10 +139,12 @@ func (r *runner) callSetsockopt(c *Call) (begun, error) {
 		return begun{}, err
 	}
 	return atOnce(func() (int64, error) {
+		before := s.options
 		if err := o.set(r, s, n); err != nil {
 			return 0, err
 		}
 		if err := s.options.Validate(); err != nil {
+			s.options = before
 			return 0, errno("EINVAL")
 		}
 		return 0, r.apply(s)
