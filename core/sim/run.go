@@ -53,7 +53,7 @@ func Run(seed uint64) (Result, error) {
 	}
 	_, trace, again := play(seed, traceLines)
 	if again == nil || again.Error() != err.Error() {
-		return res, fmt.Errorf("sim: seed %d: %w (and a second run gave another result: %v)", seed, err, again)
+		return res, fmt.Errorf("sim: seed %d: %w (and a second run gave another result: %w)", seed, err, again)
 	}
 	return res, fmt.Errorf("sim: seed %d: %w\n%s", seed, err, trace)
 }

@@ -35,8 +35,9 @@ func parseIPv6(b []byte, ip *IP) Problem {
 	switch ip.Protocol {
 	case extHopByHop, extRouting, extFragment, extDestination:
 		return walkExtensions(b, ip)
+	default:
+		return None
 	}
-	return None
 }
 
 // walkExtensions moves ip.HeaderLen and ip.Protocol past the extension headers.

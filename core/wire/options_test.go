@@ -67,11 +67,13 @@ func TestOptionsOnTheWire(t *testing.T) {
 		{"timestamps and SACK permitted", Options{Set: OptTimestamps | OptSACKPermitted, TSVal: 1}, "0402080a 00000001 00000000"},
 		{"one block", Options{Set: OptSACK, SACKBlocks: 1, SACK: blocks}, "0101050a 00000001 00000002"},
 		{
-			"four blocks", Options{Set: OptSACK, SACKBlocks: 4, SACK: blocks},
+			"four blocks",
+			Options{Set: OptSACK, SACKBlocks: 4, SACK: blocks},
 			"01010522 00000001 00000002 00000003 00000004 00000005 00000006 00000007 00000008",
 		},
 		{
-			"three blocks fit beside timestamps", Options{Set: OptSACK | OptTimestamps, SACKBlocks: 4, SACK: blocks},
+			"three blocks fit beside timestamps",
+			Options{Set: OptSACK | OptTimestamps, SACKBlocks: 4, SACK: blocks},
 			"0101080a 00000000 00000000 0101051a 00000001 00000002 00000003 00000004 00000005 00000006",
 		},
 		{"no blocks", Options{Set: OptSACK}, ""},

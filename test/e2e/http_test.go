@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,7 +109,7 @@ func TestCurl(t *testing.T) {
 // serve runs a web server on l until the test ends: it gives content to GET, and takes what is PUT.
 func serve(t *testing.T, l net.Listener, uploads chan<- sum) {
 	t.Helper()
-	errors := new(lockedBuffer)
+	failures := new(lockedBuffer)
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +119,7 @@ func serve(t *testing.T, l net.Listener, uploads chan<- sum) {
 			}
 			w.Header().Set("Content-Length", fmt.Sprint(fileSize))
 			if _, err := io.Copy(w, content(1, fileSize)); err != nil {
-				fmt.Fprintln(errors, "GET:", err)
+				fmt.Fprintln(failures, "GET:", err)
 			}
 		}),
 	}
@@ -128,10 +129,10 @@ func serve(t *testing.T, l net.Listener, uploads chan<- sum) {
 		if err := server.Shutdown(context.Background()); err != nil {
 			t.Errorf("shut the server down: %v", err)
 		}
-		if err := <-done; err != http.ErrServerClosed {
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serve: %v", err)
 		}
-		if text := errors.String(); text != "" {
+		if text := failures.String(); text != "" {
 			t.Error(text)
 		}
 	})

@@ -215,8 +215,10 @@ func (r *runner) callAccept(c *Call) (begun, error) {
 		if err != nil {
 			return 0, err
 		}
-		child := &socket{v6: s.v6, options: s.options, conn: id, nonblocking: flags&constants["SOCK_NONBLOCK"] != 0,
-			lingers: s.lingers, lingerFor: s.lingerFor, keepAlive: s.keepAlive, keepIdle: s.keepIdle}
+		child := &socket{
+			v6: s.v6, options: s.options, conn: id, nonblocking: flags&constants["SOCK_NONBLOCK"] != 0,
+			lingers: s.lingers, lingerFor: s.lingerFor, keepAlive: s.keepAlive, keepIdle: s.keepIdle,
+		}
 		st := r.status(child)
 		child.local = st.Local
 		child.flow = r.flowOf(st.Local, st.Remote)

@@ -1,6 +1,8 @@
 package packetdrill
 
 import (
+	"errors"
+
 	"github.com/MUCZ/Starfish/core/tcp"
 )
 
@@ -166,7 +168,7 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 			err = r.cork(s, false) // what was held back goes with what is new
 		}
 		switch {
-		case err == tcp.ErrWouldBlock && dontWait && left < int(n):
+		case errors.Is(err, tcp.ErrWouldBlock) && dontWait && left < int(n):
 			return n - int64(left), nil
 		case err != nil:
 			return 0, err

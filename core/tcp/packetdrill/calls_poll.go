@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"errors"
 	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
@@ -93,7 +94,7 @@ func (r *runner) readiness(e *polled) int64 {
 	}
 	st := r.status(s)
 	n, err := r.fillQuietly(s)
-	ended := n == 0 && err != nil && err != tcp.ErrWouldBlock && err != tcp.ErrNotConnected
+	ended := n == 0 && err != nil && !errors.Is(err, tcp.ErrWouldBlock) && !errors.Is(err, tcp.ErrNotConnected)
 	if n > 0 || ended {
 		ready |= in
 	}

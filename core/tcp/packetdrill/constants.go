@@ -53,6 +53,7 @@ func eval(e *Expr) (int64, error) {
 		if len(e.Args) == 1 {
 			return eval(&e.Args[0])
 		}
+	case ExprEllipsis, ExprString, ExprStruct:
 	}
 	return 0, failf(ParseError, 0, "want a number")
 }

@@ -11,12 +11,25 @@ var errnos = []struct {
 	err  error
 	name string
 }{
-	{tcp.ErrNotFound, "EBADF"}, {tcp.ErrNotConnected, "ENOTCONN"}, {tcp.ErrClosed, "EPIPE"}, {tcp.ErrWouldBlock, "EAGAIN"},
-	{tcp.ErrRefused, "ECONNREFUSED"}, {tcp.ErrReset, "ECONNRESET"}, {tcp.ErrAborted, "ECONNABORTED"},
-	{tcp.ErrTimeout, "ETIMEDOUT"}, {tcp.ErrAddrInUse, "EADDRINUSE"}, {tcp.ErrNoPorts, "EADDRNOTAVAIL"},
-	{tcp.ErrAddrNotOwned, "EADDRNOTAVAIL"}, {tcp.ErrNetUnreachable, "ENETUNREACH"}, {tcp.ErrHostUnreach, "EHOSTUNREACH"},
-	{tcp.ErrNoProtocol, "ENOPROTOOPT"}, {tcp.ErrTooMany, "ENFILE"}, {tcp.ErrNoBuffers, "ENOBUFS"}, {tcp.ErrInvalid, "EINVAL"},
-	{tcp.ErrMessageSize, "EMSGSIZE"}, {tcp.ErrShutdown, "EPIPE"},
+	{tcp.ErrNotFound, "EBADF"},
+	{tcp.ErrNotConnected, "ENOTCONN"},
+	{tcp.ErrClosed, "EPIPE"},
+	{tcp.ErrWouldBlock, "EAGAIN"},
+	{tcp.ErrRefused, "ECONNREFUSED"},
+	{tcp.ErrReset, "ECONNRESET"},
+	{tcp.ErrAborted, "ECONNABORTED"},
+	{tcp.ErrTimeout, "ETIMEDOUT"},
+	{tcp.ErrAddrInUse, "EADDRINUSE"},
+	{tcp.ErrNoPorts, "EADDRNOTAVAIL"},
+	{tcp.ErrAddrNotOwned, "EADDRNOTAVAIL"},
+	{tcp.ErrNetUnreachable, "ENETUNREACH"},
+	{tcp.ErrHostUnreach, "EHOSTUNREACH"},
+	{tcp.ErrNoProtocol, "ENOPROTOOPT"},
+	{tcp.ErrTooMany, "ENFILE"},
+	{tcp.ErrNoBuffers, "ENOBUFS"},
+	{tcp.ErrInvalid, "EINVAL"},
+	{tcp.ErrMessageSize, "EMSGSIZE"},
+	{tcp.ErrShutdown, "EPIPE"},
 }
 
 // errno is an error of a system call by its POSIX name.

@@ -68,9 +68,12 @@ var comparisons = []struct {
 	text string
 	op   func(a, b float64) bool
 }{
-	{"==", func(a, b float64) bool { return a == b }}, {"!=", func(a, b float64) bool { return a != b }},
-	{"<=", func(a, b float64) bool { return a <= b }}, {">=", func(a, b float64) bool { return a >= b }},
-	{"<", func(a, b float64) bool { return a < b }}, {">", func(a, b float64) bool { return a > b }},
+	{"==", func(a, b float64) bool { return a == b }},
+	{"!=", func(a, b float64) bool { return a != b }},
+	{"<=", func(a, b float64) bool { return a <= b }},
+	{">=", func(a, b float64) bool { return a >= b }},
+	{"<", func(a, b float64) bool { return a < b }},
+	{">", func(a, b float64) bool { return a > b }},
 }
 
 // comparison reads a chain: a < b <= c.

@@ -46,8 +46,15 @@ func flagText(flags wire.Flags) string {
 		flag wire.Flags
 		char byte
 	}{
-		{wire.SYN, 'S'}, {wire.FIN, 'F'}, {wire.RST, 'R'}, {wire.PSH, 'P'}, {wire.ACK, '.'}, {wire.URG, 'U'},
-		{wire.ECE, 'E'}, {wire.CWR, 'W'}, {wire.AE, 'A'},
+		{wire.SYN, 'S'},
+		{wire.FIN, 'F'},
+		{wire.RST, 'R'},
+		{wire.PSH, 'P'},
+		{wire.ACK, '.'},
+		{wire.URG, 'U'},
+		{wire.ECE, 'E'},
+		{wire.CWR, 'W'},
+		{wire.AE, 'A'},
 	} {
 		if flags.Has(l.flag) {
 			b.WriteByte(l.char)

@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *runner) receive(s *socket, n int, flags int64) (int64, error) {
 	if have == 0 && n > 0 {
 		return r.receiveNone(s, err)
 	}
-	if have < n && flags&constants["MSG_WAITALL"] != 0 && err == tcp.ErrWouldBlock && !s.dontWait(flags) {
+	if have < n && flags&constants["MSG_WAITALL"] != 0 && errors.Is(err, tcp.ErrWouldBlock) && !s.dontWait(flags) {
 		return 0, err
 	}
 	have = min(have, n)
@@ -86,7 +87,7 @@ func (r *runner) receive(s *socket, n int, flags int64) (int64, error) {
 
 // receiveNone is what read returns when there is nothing to read.
 func (r *runner) receiveNone(s *socket, err error) (int64, error) {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return 0, nil
 	}
 	if pending := r.pendingError(s); pending != nil {
