@@ -21,12 +21,7 @@ const stopLimit = 12 * time.Second
 // hold starts a starfishctl that keeps its connection or listener until it is killed.
 func hold(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	stdin, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = errors.Join(stdin.Close(), write.Close()) })
-	cmd.Stdin = stdin
+	cmd.Stdin = idleInput(t)
 	background(t, cmd)
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,37 +11,45 @@ import (
 	"time"
 )
 
-// TestConnectToNetcat sends a file each way at once between starfishctl connect and nc, which half-closes on its end of
-// file, as starfishctl does.
+// TestConnectToNetcat sends a file each way between starfishctl connect and nc. One after the other: an nc that listens
+// goes as soon as it has got the end of file, whatever it still has to send.
 func TestConnectToNetcat(t *testing.T) {
 	need(t, "nc")
 	h := newHost(t)
 	for _, f := range families {
-		t.Run(f.name, func(t *testing.T) {
+		address := net.JoinHostPort(f.kernels, strconv.Itoa(ncPort))
+		t.Run(f.name+"/send", func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
-			server := h.Command("nc", "-N", "-l", f.kernels, strconv.Itoa(ncPort))
-			server.Stdin = open(t, file(t, 1, fileSize), os.O_RDONLY)
+			server := h.Command("nc", "-l", f.kernels, strconv.Itoa(ncPort))
 			server.Stdout = open(t, out, os.O_CREATE|os.O_WRONLY)
 			done := finished(t, server)
 			awaitListener(t, h.Namespace, ncPort)
-
-			in := filepath.Join(t.TempDir(), "in")
-			ctl := h.daemon.ctl(t, "connect", net.JoinHostPort(f.kernels, strconv.Itoa(ncPort)))
+			ctl := h.daemon.ctl(t, "connect", address)
 			ctl.Stdin = open(t, file(t, 2, fileSize), os.O_RDONLY)
-			ctl.Stdout = open(t, in, os.O_CREATE|os.O_WRONLY)
-			if err := runFor(programLimit, ctl); err != nil {
-				t.Fatalf("starfishctl connect: %v", err)
+			if err := errors.Join(runFor(programLimit, ctl), <-done); err != nil {
+				t.Fatal(err)
 			}
-			if err := <-done; err != nil {
-				t.Fatalf("nc: %v", err)
+			wantContent(t, out, 2, fileSize)
+		})
+		t.Run(f.name+"/receive", func(t *testing.T) {
+			server := h.Command("nc", "-N", "-l", f.kernels, strconv.Itoa(ncPort))
+			server.Stdin = open(t, file(t, 1, fileSize), os.O_RDONLY)
+			done := finished(t, server)
+			awaitListener(t, h.Namespace, ncPort)
+			in := filepath.Join(t.TempDir(), "in")
+			ctl := h.daemon.ctl(t, "connect", address)
+			ctl.Stdin = idleInput(t)
+			ctl.Stdout = open(t, in, os.O_CREATE|os.O_WRONLY)
+			if err := errors.Join(runFor(programLimit, ctl), <-done); err != nil {
+				t.Fatal(err)
 			}
 			wantContent(t, in, 1, fileSize)
-			wantContent(t, out, 2, fileSize)
 		})
 	}
 }
 
-// TestNetcatToListen is the same with nc as the client of starfishctl listen.
+// TestNetcatToListen sends a file each way at once between nc and starfishctl listen, which both half-close at the end of
+// their files.
 func TestNetcatToListen(t *testing.T) {
 	need(t, "nc")
 	h := newHost(t)

@@ -42,6 +42,17 @@ func background(t testing.TB, cmd *exec.Cmd) *lockedBuffer {
 	return log
 }
 
+// idleInput is a standard input that says nothing and does not end before the test.
+func idleInput(t testing.TB) *os.File {
+	t.Helper()
+	stdin, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(stdin.Close(), write.Close()) })
+	return stdin
+}
+
 // finished starts a program and sends how it ended. It ends with the test at the latest.
 func finished(t testing.TB, cmd *exec.Cmd) <-chan error {
 	t.Helper()
