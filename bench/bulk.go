@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// warmUp comes before what is measured: windows open, buffers fill.
-const warmUp = 250 * time.Millisecond
+// warmUp comes before what is measured: windows open, buffers fill. Those of many connections take longer.
+const (
+	warmUp         = 250 * time.Millisecond
+	warmUpEach     = 10 * time.Millisecond
+	maxStandstills = 20 // times that nothing may move in the load's duration before that is an error
+)
 
 // flow is one connection of a bulk load. The padding keeps the counters of different goroutines apart.
 type flow struct {
@@ -34,11 +38,15 @@ func (w *worker) bulk(l *load, port int, loop func(*flow) error) (map[string]flo
 		f.conn, f.stop = conns[i], &stop
 		go func() { ended <- loop(f) }()
 	}
-	time.Sleep(warmUp)
+	time.Sleep(warmUp + time.Duration(len(flows))*warmUpEach)
 	m := startMeter(l.Processes)
 	before := counts(flows)
-	time.Sleep(l.Duration)
-	after := counts(flows)
+	after := before
+	// A busy machine may not run us for the whole of a short duration.
+	for try := 0; try < maxStandstills && slices.Equal(before, after); try++ {
+		time.Sleep(l.Duration)
+		after = counts(flows)
+	}
 	elapsed, cpu, err := m.stop()
 
 	stop.Store(true)

@@ -128,7 +128,7 @@ const patience = 20 * time.Second
 func (p *process) do(o order) (map[string]float64, error) {
 	limit := patience
 	if o.Load != nil {
-		limit += o.Load.Duration
+		limit += maxStandstills * o.Load.Duration
 	}
 	var late atomic.Bool
 	timer := time.AfterFunc(limit, func() {
