@@ -25,7 +25,7 @@ type settings struct {
 }
 
 // quickDuration is what -quick measures each figure for: enough to see that it works, too little to compare.
-const quickDuration = 250 * time.Millisecond
+const quickDuration = 100 * time.Millisecond
 
 func parseFlags(args []string) (settings, error) {
 	var s settings
