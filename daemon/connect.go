@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -75,11 +76,14 @@ func (d *Daemon) explainLocal(f *failure, local netip.Addr) *failure {
 	if f.errno != unix.EADDRNOTAVAIL {
 		return f
 	}
-	if local.IsValid() && !local.IsUnspecified() && !d.network.Owns(local) {
-		f.detail = "cannot assign requested address: " + local.String() + " is none of the stack's, which owns " +
-			ownedList(d.network.prefixes)
-	} else {
-		f.detail = "cannot assign requested address: every ephemeral port is taken"
+	const what = "cannot assign requested address: "
+	switch {
+	case !local.IsValid() || local.IsUnspecified() || d.network.Owns(local):
+		f.detail = what + "every ephemeral port is taken"
+	case slices.Contains(d.network.kernel, local):
+		f.detail = what + local.String() + " belongs to the kernel's side of " + d.network.device.Name()
+	default:
+		f.detail = what + local.String() + " is none of the stack's, which owns " + ownedList(d.network.prefixes)
 	}
 	return f.with("local", local.String())
 }

@@ -86,6 +86,16 @@ func TestParseEverything(t *testing.T) {
 	}
 }
 
+// A file that says nothing changes nothing.
+func TestParseNothing(t *testing.T) {
+	for _, text := range []string{"", "\n", "# socket: /a\n", "---\n", "---\n# socket: /a\n"} {
+		c := Default()
+		if err := Parse([]byte(text), c); err != nil || !reflect.DeepEqual(c, Default()) {
+			t.Errorf("%q: %v, %+v", text, err, c)
+		}
+	}
+}
+
 func TestParseErrorsShowTheLine(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"socket: /a\nsokcet: /b\n", "[2:1]"},

@@ -42,6 +42,10 @@ func Load(path string, named bool) (*Config, error) {
 
 // Parse reads YAML into c. Unknown keys and wrong types are errors that show the line.
 func Parse(text []byte, c *Config) error {
+	var content any
+	if err := yaml.Unmarshal(text, &content); err == nil && content == nil {
+		return nil // nothing but comments: the decoder would take it for a null, and clear c
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(),
 		yaml.CustomUnmarshaler(unmarshalText[Size, *Size]),
 		yaml.CustomUnmarshaler(unmarshalText[FileMode, *FileMode]))
