@@ -21,34 +21,7 @@ type listener struct {
 func (l *listener) id() ListenerID { return ListenerID(makeID(l.index, l.generation)) }
 
 // acceptQueue holds established connections that the user has not taken yet, oldest first.
-type acceptQueue struct {
-	list []*conn
-	head int
-}
-
-func (q *acceptQueue) len() int { return len(q.list) - q.head }
-
-func (q *acceptQueue) push(c *conn) {
-	if q.head > 0 && q.head >= len(q.list)/2 && len(q.list) == cap(q.list) {
-		n := copy(q.list, q.list[q.head:])
-		clear(q.list[n:])
-		q.list, q.head = q.list[:n], 0
-	}
-	q.list = append(q.list, c)
-}
-
-func (q *acceptQueue) pop() *conn {
-	if q.len() == 0 {
-		return nil
-	}
-	c := q.list[q.head]
-	q.list[q.head] = nil
-	q.head++
-	if q.len() == 0 {
-		q.list, q.head = q.list[:0], 0
-	}
-	return c
-}
+type acceptQueue = fifo[*conn]
 
 // listenerTable finds listeners by handle and by local endpoint.
 type listenerTable struct {

@@ -114,7 +114,7 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 		return
 	}
 	if c.ooo == nil {
-		c.ooo = s.takeReassembly()
+		c.ooo = s.reassembly.get()
 	}
 	fresh, room := false, true
 	for _, part := range [...]zbuf.Slice{seg.payload.head, seg.payload.body} {

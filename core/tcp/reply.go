@@ -18,32 +18,20 @@ type reply struct {
 }
 
 // replyQueue is a bounded first-in, first-out queue.
-type replyQueue struct {
-	list []reply
-	head int
-}
+type replyQueue struct{ fifo[reply] }
 
 // push queues r, or drops and counts it at the limit: the peer will ask again.
 func (q *replyQueue) push(stats *Stats, limit int, r reply) {
-	if len(q.list)-q.head >= limit {
+	if q.len() >= limit {
 		stats.drop(DropReplyQueueFull)
 		return
 	}
-	if q.head > 0 && q.head >= len(q.list)/2 && len(q.list) == cap(q.list) {
-		n := copy(q.list, q.list[q.head:])
-		q.list, q.head = q.list[:n], 0
-	}
-	q.list = append(q.list, r)
+	q.fifo.push(r)
 }
 
-func (q *replyQueue) pop() (reply, bool) {
-	if q.head == len(q.list) {
-		q.list, q.head = q.list[:0], 0
-		return reply{}, false
-	}
-	r := q.list[q.head]
-	q.head++
-	return r, true
+func (q *replyQueue) pop() (r reply, ok bool) {
+	ok = q.len() > 0
+	return q.fifo.pop(), ok
 }
 
 // pollReply builds what is owed to strangers, handshakes and TIME-WAIT.

@@ -26,10 +26,10 @@ type Stack struct {
 	isn        isnGenerator
 	ports      ports
 	records    recordPool
-	undos      undoPool
-	reassembly []*reassembly // free ones
-	strangers  tokenBucket   // RSTs to what matches nothing
-	sample     ackSample     // of one ACK: an argument of an interface's method would be allocated each time
+	undos      freeList[undoState]
+	reassembly freeList[reassembly]
+	strangers  tokenBucket // RSTs to what matches nothing
+	sample     ackSample   // of one ACK: an argument of an interface's method would be allocated each time
 }
 
 // New returns an empty Stack.
@@ -188,27 +188,12 @@ func (s *Stack) owns(a wire.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsBroadcast() && s.cfg.Owns(a)
 }
 
-// takeReassembly returns an empty reassembly queue.
-func (s *Stack) takeReassembly() *reassembly {
-	if n := len(s.reassembly); n > 0 {
-		q := s.reassembly[n-1]
-		s.reassembly = s.reassembly[:n-1]
-		return q
-	}
-	return new(reassembly)
-}
-
-// keptReassemblies bounds the free reassembly queues that are kept for later.
-const keptReassemblies = 1024
-
 func (s *Stack) dropReassembly(c *conn) {
 	if c.ooo == nil {
 		return
 	}
 	c.ooo.clear()
-	if len(s.reassembly) < keptReassemblies {
-		s.reassembly = append(s.reassembly, c.ooo)
-	}
+	s.reassembly.put(c.ooo)
 	c.ooo = nil
 }
 

@@ -70,24 +70,3 @@ func (s *Stack) undoReduction(c *conn) {
 	s.stats.Undone++
 	s.dropUndo(c)
 }
-
-// undoPool keeps free undoStates.
-type undoPool struct{ free []*undoState }
-
-func (p *undoPool) get() *undoState {
-	if n := len(p.free); n > 0 {
-		u := p.free[n-1]
-		p.free = p.free[:n-1]
-		return u
-	}
-	return new(undoState)
-}
-
-// keptUndos bounds the free list.
-const keptUndos = 1024
-
-func (p *undoPool) put(u *undoState) {
-	if len(p.free) < keptUndos {
-		p.free = append(p.free, u)
-	}
-}
