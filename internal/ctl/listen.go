@@ -82,13 +82,16 @@ func (a *app) acceptLoop(ctx context.Context, listener *client.Listener, flags *
 		if err != nil {
 			return err
 		}
-		a.sayConnection("accepted", conn, "connection from %v to %v", conn.RemoteAddr(), conn.LocalAddr())
 		if !flags.keep {
-			// As netcat does: who comes now is refused instead of waiting for nobody.
+			// As netcat does: who comes now is refused instead of waiting for nobody. Whoever reads that a connection came can
+			// rely on it.
 			if err := listener.Close(); err != nil {
 				a.abandon(conn)
 				return err
 			}
+		}
+		a.sayConnection("accepted", conn, "connection from %v to %v", conn.RemoteAddr(), conn.LocalAddr())
+		if !flags.keep {
 			return a.serve(ctx, conn, flags)
 		}
 		if flags.command == "" {
