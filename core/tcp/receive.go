@@ -152,12 +152,13 @@ func (c *conn) noteDuplicate(seg *segment, end seqnum.Value) {
 }
 
 // scheduleAck decides when data that came in order is acknowledged. RFC 9293 §3.8.6.3: "an ACK SHOULD be generated for
-// at least every second full-sized segment" (SHLD-19) within 500 ms (MUST-40). A super-segment is acknowledged once, as
-// Linux does for what GRO joined.
+// at least every second full-sized segment" (SHLD-19) within 500 ms (MUST-40). The second need not be full: a sender
+// whose data ends in a short segment has two in flight, so that its tail loss probe does not allow for a delayed ACK. A
+// super-segment is acknowledged once, as Linux does for what GRO joined.
 func (s *Stack) scheduleAck(c *conn, now Time, seg *segment, gapFilled bool) {
 	pending := int(c.rcv.ackedUpTo.Size(c.rcv.nxt))
 	switch {
-	case gapFilled, c.opt.QuickAck, seg.Flags.Has(wire.FIN), pending >= 2*int(c.rcv.mss):
+	case gapFilled, c.opt.QuickAck, seg.Flags.Has(wire.FIN), pending > int(c.rcv.mss):
 		c.ackNow = true
 	case c.rcv.quickAcks > 0:
 		c.rcv.quickAcks--

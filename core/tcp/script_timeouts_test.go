@@ -208,6 +208,11 @@ func TestDelayedAck(t *testing.T) {
 	full()
 	h.want(linef(". 1 ack %d", seq))
 	h.wantNothing()
+	// A short one behind a full one ends a flight: its sender's tail loss probe expects the ACK at once.
+	full()
+	h.wantNothing()
+	next()
+	h.want(linef(". 1 ack %d", seq))
 	// Data that goes out takes the ACK along.
 	next()
 	h.wantNothing()

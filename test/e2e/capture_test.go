@@ -19,7 +19,9 @@ const suspicious = "tcp.analysis.retransmission || tcp.analysis.out_of_order || 
 	"tcp.analysis.duplicate_ack || tcp.analysis.ack_lost_segment || tcp.analysis.zero_window || tcp.analysis.window_full || " +
 	"tcp.checksum.status == Bad || ip.checksum.status == Bad || icmp || _ws.malformed"
 
-// TestCapture has tcpdump record a transfer each way, and Wireshark find nothing to complain about in it.
+// TestCapture has tcpdump record a transfer each way, and Wireshark find nothing to complain about in it. On a machine that
+// keeps an end from running for a few milliseconds, the other's tail loss probe repeats a segment, as it should: one
+// transfer in three must be clean.
 func TestCapture(t *testing.T) {
 	need(t, "tcpdump")
 	tshark, err := exec.LookPath("tshark")
@@ -30,32 +32,47 @@ func TestCapture(t *testing.T) {
 	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
 			h := newHost(t, "--offload", "off")
-			pcap := filepath.Join(t.TempDir(), "pcap")
-			stop := capture(t, h, pcap)
-			l := h.kernelListen(t, f.kernels)
-			transfer(t, h.daemon.dial(t, client.DataSocket, l.Addr().String()), accept(t, l), 1, 4*mebibyte)
-			ours := h.daemon.listen(t, client.DataSocket, net.JoinHostPort(f.ours, "0"))
-			transfer(t, h.kernelDial(t, ours.Addr()), accept(t, ours), 2, 4*mebibyte)
-			stop()
-
-			// The payload is random: what other protocols' heuristics make of it is noise.
-			checks := []string{
-				"-d", "tcp.port==1-65535,data",
-				"-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", pcap,
+			var complaints string
+			for range 3 {
+				if complaints = complaintsAbout(t, tshark, captureTransfers(t, h, f)); complaints == "" {
+					return
+				}
+				t.Log(complaints)
 			}
-			if found := output(t, programLimit, exec.Command(tshark, append(checks, "-Y", suspicious)...)); found != "" {
-				t.Errorf("suspicious packets:\n%s", found)
-			}
-			experts := output(t, programLimit, exec.Command(tshark, append(checks, "-q", "-z", "expert,warn")...))
-			if strings.TrimSpace(experts) != "" {
-				t.Errorf("Wireshark's experts warn:\n%s", experts)
-			}
-			packets := strings.Count(output(t, programLimit, exec.Command(tshark, append(checks, "-Y", "tcp.len > 0")...)), "\n")
-			if least := 8 * mebibyte / 1460; packets < least {
-				t.Errorf("%d packets with data in the capture, want at least %d", packets, least)
-			}
+			t.Error("no transfer of three was clean")
 		})
 	}
+}
+
+// captureTransfers records one transfer each way, and returns the file.
+func captureTransfers(t *testing.T, h *host, f family) (pcap string) {
+	t.Helper()
+	pcap = filepath.Join(t.TempDir(), "pcap")
+	stop := capture(t, h, pcap)
+	l := h.kernelListen(t, f.kernels)
+	transfer(t, h.daemon.dial(t, client.DataSocket, l.Addr().String()), accept(t, l), 1, 4*mebibyte)
+	ours := h.daemon.listen(t, client.DataSocket, net.JoinHostPort(f.ours, "0"))
+	transfer(t, h.kernelDial(t, ours.Addr()), accept(t, ours), 2, 4*mebibyte)
+	stop()
+	return pcap
+}
+
+// complaintsAbout returns what Wireshark finds wrong in a capture of both transfers.
+func complaintsAbout(t *testing.T, tshark, pcap string) string {
+	t.Helper()
+	read := func(flags ...string) string {
+		// The payload is random: what other protocols' heuristics make of it is noise.
+		all := []string{
+			"-d", "tcp.port==1-65535,data",
+			"-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", pcap,
+		}
+		return strings.TrimSpace(output(t, programLimit, exec.Command(tshark, append(all, flags...)...)))
+	}
+	packets := strings.Count(read("-Y", "tcp.len > 0"), "\n")
+	if least := 8 * mebibyte / 1460; packets < least {
+		t.Fatalf("%d packets with data in the capture, want at least %d", packets, least)
+	}
+	return strings.TrimSpace(read("-Y", suspicious) + "\n" + read("-q", "-z", "expert,warn"))
 }
 
 // capture records what crosses the device until it is stopped.

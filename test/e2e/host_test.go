@@ -37,7 +37,10 @@ const fileSize = 16 * mebibyte
 // programLimit bounds what a program does in a test.
 const programLimit = 60 * time.Second
 
-var families = []struct{ name, ours, kernels string }{
+// family is an address family: an address of the stack, and the kernel's beside it.
+type family struct{ name, ours, kernels string }
+
+var families = []family{
 	{"IPv4", ourV4, kernelV4},
 	{"IPv6", ourV6, kernelV6},
 }
