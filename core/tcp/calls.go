@@ -7,7 +7,9 @@ import (
 	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
-// Connect opens actively (RFC 9293 §3.10.1) from an owned local address. Local port 0 lets the stack choose by RFC 6056.
+// Connect opens actively (RFC 9293 §3.10.1) from an owned local address. Local port 0 lets the stack choose by RFC 6056,
+// among those that nobody listens at and that are not the remote endpoint itself. A user who names the remote endpoint as
+// the local one gets a connection with itself, by a simultaneous open, as from a kernel.
 // EventEstablished or EventClosed tells how it went.
 func (s *Stack) Connect(now Time, local, remote Endpoint, opt *Options) (ConnID, error) {
 	s.begin(now)
@@ -29,7 +31,7 @@ func (s *Stack) Connect(now Time, local, remote Endpoint, opt *Options) (ConnID,
 	if t.localPort == 0 {
 		port, ok := s.ports.pick(t.local, t.remote, t.remotePort, func(port uint16) bool {
 			t.localPort = port
-			return s.tupleInUse(t) || !s.mine(t)
+			return !s.mine(t) || s.tupleInUse(t) || t.localEndpoint() == remote || s.listeners.match(t.localEndpoint()) != nil
 		})
 		if !ok {
 			return 0, ErrNoPorts
@@ -54,8 +56,8 @@ func (s *Stack) mine(t tuple) bool {
 	return s.cfg.Shards == 1 || FlowHash(t.localEndpoint(), t.remoteEndpoint())%uint32(s.cfg.Shards) == uint32(s.cfg.Shard)
 }
 
-// tupleInUse reports whether a new connection can't have this tuple. One that our own listener would match as well may:
-// the connection is found first.
+// tupleInUse reports whether a new connection can't have this tuple. A user may name the port of a wildcard listener,
+// as simultaneous opens through a NAT need: the connection is found first.
 func (s *Stack) tupleInUse(t tuple) bool {
 	return s.conns.byTuple[t] != nil || s.timeWait.get(t) != nil || s.syns.get(t) != nil ||
 		s.listeners.byEndpoint[t.localEndpoint()] != nil

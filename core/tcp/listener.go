@@ -129,7 +129,8 @@ func (s *Stack) Listen(local Endpoint, backlog int, opt *Options) (ListenerID, e
 	}
 	if local.Port == 0 {
 		port, ok := s.ports.pick(local.Addr, any6, 0, func(port uint16) bool {
-			return s.listeners.conflict(Endpoint{local.Addr, port})
+			e := Endpoint{local.Addr, port}
+			return s.listeners.conflict(e) || s.listeners.match(e) != nil // a port chosen for the user takes nothing from a wildcard
 		})
 		if !ok {
 			return 0, ErrNoPorts
