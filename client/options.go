@@ -72,6 +72,8 @@ type Options struct {
 	TTL int
 	// TrafficClass is the DSCP, in the upper six bits.
 	TrafficClass int
+	// NoMTUProbing takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
+	NoMTUProbing bool
 	// NoTimestamps, NoSACK and NoWindowScale leave the option out of the SYN.
 	NoTimestamps, NoSACK, NoWindowScale bool
 }
@@ -91,6 +93,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		KeepAliveInterval: setDuration(o.KeepAliveInterval),
 		UserTimeout:       setDuration(o.UserTimeout),
 		ConnectTimeout:    setDuration(o.ConnectTimeout),
+		NoMtuProbing:      setTrue(o.NoMTUProbing),
 		NoTimestamps:      setTrue(o.NoTimestamps),
 		NoSack:            setTrue(o.NoSACK),
 		NoWindowScale:     setTrue(o.NoWindowScale),

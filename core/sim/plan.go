@@ -148,6 +148,7 @@ func (d dice) link(v6 bool, mtu int, harsh, whole bool) Link {
 			low = 1280
 		}
 		l.MTU = low + d.IntN(max(1, mtu-low+1))
+		l.BlackHole = d.oneIn(3)
 	}
 	if harsh {
 		d.impair(&l)

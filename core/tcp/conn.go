@@ -40,6 +40,7 @@ type conn struct {
 	pathMTU       uint16
 	peerMSS       uint16
 	tsOffset      uint32
+	flowLabel     uint32
 	mss           int   // payload of a full segment: timestamps taken off
 	err           error // why the connection ended
 
@@ -60,6 +61,7 @@ type conn struct {
 	rack      rackState
 	prr       prrState
 	undo      *undoState // what an episode of loss took; nil when there was none lately
+	search    *mtuSearch // nil while the path carries what the link does
 	challenge tokenBucket
 	opt       *Options  // shared with others, and so never written to: SetOptions makes new ones
 	listener  *listener // who accepted it, until it closes

@@ -3,15 +3,13 @@ package tcp
 import "github.com/MUCZ/Starfish/core/wire"
 
 // finish writes the headers of a segment whose payload is in t.
-func (s *Stack) finish(t *Transmit, tu *tuple, seg *wire.Segment, ttl, trafficClass uint8) {
+func (s *Stack) finish(t *Transmit, tu *tuple, seg *wire.Segment, ttl, trafficClass uint8, label uint32) {
 	ip := wire.IP{
 		Src: tu.local, Dst: tu.remote, Protocol: wire.TCP, TTL: ttl, TrafficClass: trafficClass,
 		DontFragment: true, // path MTU discovery (RFC 1191 §3); the ID of an atomic packet is 0 (RFC 6864 §4.1)
+		FlowLabel:    label,
 	}
 	tcpLen := wire.TCPHeaderLen + seg.Options.WireLen()
-	if !tu.local.Is4() {
-		ip.FlowLabel = FlowHash(tu.localEndpoint(), tu.remoteEndpoint()) & 0xfffff // RFC 6437 §3
-	}
 	start := wire.PutIP(t.header[:], &ip, tcpLen+t.PayloadLen)
 	wire.PutSegment(t.header[start:], seg)
 	t.Header = t.header[:start+tcpLen]

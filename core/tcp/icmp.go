@@ -88,8 +88,10 @@ func (s *Stack) packetTooBig(c *conn, now Time, e *wire.ICMPError) {
 	// A smaller value than any path has is a forgery that would drive the overhead up (RFC 5927 §7.1): held to the floor.
 	mtu = max(mtu, floor)
 	if mtu >= int(c.pathMTU) {
+		s.narrowSearch(c, mtu)
 		return
 	}
+	s.searchMTU(c, mtu, now.Add(mtuRaiseInterval))
 	s.setPathMTU(c, now, mtu)
 }
 
@@ -98,16 +100,19 @@ const (
 	minPathMTU6 = 1280 // RFC 8200 §5
 )
 
-// setPathMTU makes segments smaller from now on, and sends again what was too large. That is no sign of congestion.
+// setPathMTU makes segments smaller or larger from now on, and sends again what was too large. That is no sign of congestion.
 func (s *Stack) setPathMTU(c *conn, now Time, mtu int) {
 	s.stats.PMTUUpdates++
 	c.pathMTU = uint16(mtu)
 	before := c.mss
 	c.updateMSS()
-	if c.cc == nil || c.mss >= before {
+	if c.cc == nil || c.mss == before {
 		return
 	}
 	c.cc.onMSS(c.mss)
+	if c.mss > before {
+		return
+	}
 	c.sent.loseAll(false)
 	s.arm(c, timerRetransmit, now.Add(c.rto()))
 	s.wantTransmit(c)
@@ -122,7 +127,10 @@ func (s *Stack) SetMTU(now Time, mtu int) error {
 	s.cfg.MTU = mtu
 	s.conns.each(func(c *conn) {
 		if c.inFlows && int(c.pathMTU) > mtu {
+			s.dropSearch(c)
 			s.setPathMTU(c, now, mtu)
+		} else if c.search != nil {
+			c.search.high = min(c.search.high, uint16(mtu))
 		}
 	})
 	return nil

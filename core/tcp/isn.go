@@ -18,6 +18,7 @@ const (
 	hashPortOffset
 	hashPortIndex
 	hashPortStart
+	hashFlowLabel
 )
 
 // isnGenerator makes what a connection starts to count from: its initial sequence number and its timestamp offset.

@@ -20,6 +20,7 @@ func (s *Stack) newConn(now Time, t tuple, opt *Options) *conn {
 	s.conns.byTuple[t] = c
 	c.pathMTU = uint16(s.cfg.MTU)
 	c.tsOffset = s.isn.tsOffset(t.local, t.remote)
+	c.flowLabel = s.flowLabel(&c.tuple, 0)
 	c.rcv.scale = windowScaleFor(c.opt.RecvBuffer)
 	c.rcv.quickAcks = startQuickAcks
 	return c
@@ -155,6 +156,7 @@ func (s *Stack) leaveWire(c *conn) {
 	}
 	c.sent.clear(&s.records)
 	s.dropUndo(c)
+	s.dropSearch(c)
 	c.sendq.Clear()
 	s.dropReassembly(c)
 	c.ackNow, c.probeNow, c.synNow = false, false, false

@@ -44,6 +44,8 @@ type Options struct {
 	TTL uint8
 	// TrafficClass is the DSCP, in the upper six bits. The lower two are ECN's (RFC 3168 §5), not the user's.
 	TrafficClass uint8
+	// NoMTUProbing takes the path MTU from ICMP alone: black holes are not left (RFC 4821, RFC 2923 §2.1).
+	NoMTUProbing bool
 	// NoTimestamps, NoSACK, NoWindowScale leave the option out of the SYN, and refuse it in the peer's.
 	NoTimestamps, NoSACK, NoWindowScale bool
 	// FixedISN, when not nil, is the initial sequence number. For tests only: it defeats RFC 6528.
@@ -113,6 +115,7 @@ func (o Options) withDefaults(d *Options) Options {
 	o.QuickAck = o.QuickAck || d.QuickAck
 	o.Cork = o.Cork || d.Cork
 	o.Pacing = o.Pacing || d.Pacing
+	o.NoMTUProbing = o.NoMTUProbing || d.NoMTUProbing
 	o.NoTimestamps = o.NoTimestamps || d.NoTimestamps
 	o.NoSACK = o.NoSACK || d.NoSACK
 	o.NoWindowScale = o.NoWindowScale || d.NoWindowScale

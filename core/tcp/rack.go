@@ -122,6 +122,10 @@ func (s *Stack) reorderTimeout(c *conn, now Time) {
 	if !c.outstanding() || !s.detectRACK(c, now) {
 		return
 	}
+	if s.probeLost(c) {
+		s.wantTransmit(c)
+		return
+	}
 	if c.recovery.phase == phaseOpen {
 		s.enterRecovery(c, now, c.pipe()+int(c.sent.lost))
 	}

@@ -67,7 +67,8 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		c.cc.onLoss(now, c.flight())
 		c.cc.onRecoveryExit(now)
 	}
-	found := s.detectLoss(c, now, e)
+	s.probeArrived(c, now)
+	found := s.detectLoss(c, now, e) && !s.probeLost(c)
 	if r.phase == phaseOpen && found {
 		s.enterRecovery(c, now, e.priorPipe)
 	}
@@ -173,6 +174,8 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	}
 	s.beginUndo(c)
 	c.sent.loseAll(reneged)
+	s.probeLost(c)
+	s.suspectBlackHole(c, now)
 	c.cc.onTimeout(now, c.flight(), first)
 	c.recovery = recoveryState{phase: phaseLoss, point: c.snd.nxt}
 	if first && c.sackOn {
@@ -181,6 +184,7 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	c.disarm(timerProbe)
 	c.disarm(timerReorder)
 	c.tlp = tlpState{}
+	s.redrawFlowLabel(c)
 	s.arm(c, timerRetransmit, now.Add(c.rto()))
 	s.wantTransmit(c)
 }
@@ -199,6 +203,7 @@ func (s *Stack) synTimeout(c *conn, now Time) {
 	c.backoff = min(c.backoff+1, maxBackoff)
 	s.stats.SynRetransmits++
 	c.synNow = true
+	s.redrawFlowLabel(c)
 	s.arm(c, timerRetransmit, now.Add(c.rto()))
 	s.wantTransmit(c)
 }

@@ -44,7 +44,7 @@ func (s *Stack) pollReply(now Time, t *Transmit) bool {
 		if r.tsOn {
 			seg.Options = wire.Options{Set: wire.OptTimestamps, TSVal: r.tsVal, TSEcr: r.tsEcr}
 		}
-		s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass)
+		s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass, s.flowLabel(&r.tuple, 0))
 		return true
 	}
 	return s.pollSynAck(now, t)

@@ -27,6 +27,7 @@ type Stack struct {
 	ports      ports
 	records    recordPool
 	undos      freeList[undoState]
+	searches   freeList[mtuSearch]
 	reassembly freeList[reassembly]
 	strangers  tokenBucket // RSTs to what matches nothing
 	sample     ackSample   // of one ACK: an argument of an interface's method would be allocated each time

@@ -63,6 +63,10 @@ type Stats struct {
 	KeepAliveProbes     uint64
 	WindowProbes        uint64
 	PMTUUpdates         uint64
+	MTUBlackHoles       uint64 // paths that seem to drop large packets without a word
+	MTUProbes           uint64
+	MTUProbeSuccesses   uint64 // TCPMTUPSuccess
+	MTUProbeFailures    uint64 // TCPMTUPFail
 	SynRetransmits      uint64
 	ListenOverflows     uint64
 	TimeWaited          uint64
@@ -116,6 +120,10 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtTCPKeepAlive", s.KeepAliveProbes},
 		{"TcpExtTCPWinProbe", s.WindowProbes},
 		{"TcpExtTCPPMTUUpdates", s.PMTUUpdates},
+		{"TcpExtTCPMTUBlackHoles", s.MTUBlackHoles},
+		{"TcpExtTCPMTUProbes", s.MTUProbes},
+		{"TcpExtTCPMTUPSuccess", s.MTUProbeSuccesses},
+		{"TcpExtTCPMTUPFail", s.MTUProbeFailures},
 		{"TcpExtTCPSynRetrans", s.SynRetransmits},
 		{"TcpExtListenOverflows", s.ListenOverflows},
 		{"TcpExtTW", s.TimeWaited},

@@ -124,7 +124,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 		seg.Options.TSVal = s.tsNow(now, &r.tuple)
 		seg.Options.TSEcr = r.options.TSVal
 	}
-	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass)
+	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass, s.flowLabel(&r.tuple, r.retries))
 	return true
 }
 

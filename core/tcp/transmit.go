@@ -59,7 +59,7 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 		s.arm(c, timerRetransmit, now.Add(c.rto()))
 	}
 	s.count(c, 0, 1)
-	s.finish(t, &c.tuple, &seg, c.opt.TTL, c.opt.TrafficClass)
+	s.finish(t, &c.tuple, &seg, c.opt.TTL, c.opt.TrafficClass, c.flowLabel)
 	return true
 }
 
@@ -80,7 +80,7 @@ func (s *Stack) buildData(c *conn, now Time, t *Transmit) bool {
 	}
 	switch {
 	case lost < 0:
-		return c.hasUnsent() && s.buildNew(c, now, t)
+		return c.hasUnsent() && (s.buildMTUProbe(c, now, t) || s.buildNew(c, now, t))
 	case c.recovery.frto == frtoNew && c.hasUnsent() && c.usable() > 0:
 		return c.recovery.frtoRoom > 0 && s.buildNew(c, now, t)
 	default:
@@ -164,7 +164,9 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 		c.undo.retransmitted(int(c.sent.at(i).size()), c.tsNow(now))
 	}
 	c.prr.sent(n)
-	c.sent.resent(i, now, c.rate.onSent(now, c.pipe()))
+	// One reading of the clock may serve a whole batch of ACKs. RACK orders what has one time by sequence number, so a
+	// retransmission is later by a nanosecond than what was sent before it.
+	c.sent.resent(i, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe()))
 	c.stat.bytesRetrans += uint64(n)
 	segments := wireSegments(n, mss)
 	c.stat.retransmitted += segments
@@ -235,7 +237,7 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 	if n%mss != 0 {
 		c.snd.small = c.snd.nxt
 	}
-	c.sent.push(&s.records, record{start: start, end: c.snd.nxt, sentAt: now, stamp: c.rate.onSent(now, pipe)})
+	c.sent.push(&s.records, record{start: start, end: c.snd.nxt, sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe)})
 	c.forcePartial = false
 	c.prr.sent(n)
 	c.recovery.frtoRoom -= n
@@ -344,9 +346,14 @@ func (s *Stack) noteLimit(c *conn) {
 	}
 }
 
+// stampData returns the time of a transmission, which is never before the last one's.
+func (c *conn) stampData(now Time) Time {
+	c.snd.idleSince = max(now, c.snd.idleSince)
+	return c.snd.idleSince
+}
+
 // afterData starts timers after data went out and takes the pacer's toll.
 func (s *Stack) afterData(c *conn, now Time, n int) {
-	c.snd.idleSince = now
 	if !c.timers.on(timerRetransmit) {
 		s.arm(c, timerRetransmit, now.Add(c.rto())) // RFC 6298 §5.1
 	}
@@ -441,7 +448,7 @@ func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment) {
 		size = max(t.PayloadLen, 1)
 	}
 	s.count(c, now, wireSegments(t.PayloadLen, size))
-	s.finish(t, &c.tuple, seg, c.opt.TTL, c.opt.TrafficClass)
+	s.finish(t, &c.tuple, seg, c.opt.TTL, c.opt.TrafficClass, c.flowLabel)
 }
 
 // acknowledged notes that a segment with ACK=RCV.NXT leaves.

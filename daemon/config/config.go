@@ -94,6 +94,7 @@ type TCP struct {
 	SynRetries        int           `yaml:"syn_retries"`
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
+	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
 	NoTimestamps      bool          `yaml:"no_timestamps"`
 	NoSACK            bool          `yaml:"no_sack"`
 	NoWindowScale     bool          `yaml:"no_window_scale"`
@@ -159,6 +160,7 @@ func (t *TCP) Options() tcp.Options {
 		SynRetries:        t.SynRetries,
 		MaxSegment:        t.MaxSegment,
 		TTL:               uint8(t.TTL),
+		NoMTUProbing:      t.NoMTUProbing,
 		NoTimestamps:      t.NoTimestamps,
 		NoSACK:            t.NoSACK,
 		NoWindowScale:     t.NoWindowScale,

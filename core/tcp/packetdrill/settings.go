@@ -42,6 +42,7 @@ const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
 	s := &settings{tolerance: o.Tolerance}
+	s.options.NoMTUProbing = true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance
 	}
@@ -106,7 +107,7 @@ func microseconds(text string) (time.Duration, error) {
 var asBuilt = map[string]string{
 	"tcp_abort_on_overflow": "0", "tcp_dsack": "1", "tcp_early_retrans": "3", "tcp_ecn": "0 2", "tcp_fack": "0",
 	"tcp_fastopen": "0 1 2 3", // a script that uses it fails where it does
-	"tcp_frto":     "1 2", "tcp_mtu_probing": "0", "tcp_recovery": "1", "tcp_rfc1337": "1", "tcp_slow_start_after_idle": "1",
+	"tcp_frto":     "1 2", "tcp_recovery": "1", "tcp_rfc1337": "1", "tcp_slow_start_after_idle": "1",
 	"tcp_tw_reuse": "0 1 2", "tcp_no_metrics_save": "1", "tcp_moderate_rcvbuf": "0", "tcp_low_latency": "0 1",
 	"tcp_autocorking": "0", "tcp_thin_linear_timeouts": "0", "tcp_retrans_collapse": "0", "tcp_stdurg": "0",
 	"tcp_syncookies": "0 1", "tcp_ecn_fallback": "0 1", "tcp_migrate_req": "0", "tcp_reordering": "3",
@@ -153,6 +154,7 @@ func (s *settings) sysctl(name, value string) error {
 
 var linuxSettings = map[string]func(*settings, string) error{
 	"tcp_sack":           func(s *settings, v string) error { s.options.NoSACK = v == "0"; return nil },
+	"tcp_mtu_probing":    func(s *settings, v string) error { s.options.NoMTUProbing = v == "0"; return nil },
 	"tcp_timestamps":     func(s *settings, v string) error { s.options.NoTimestamps = v == "0"; return nil },
 	"tcp_window_scaling": func(s *settings, v string) error { s.options.NoWindowScale = v == "0"; return nil },
 	"tcp_congestion_control": func(s *settings, v string) (err error) {
