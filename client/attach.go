@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -39,12 +40,14 @@ func (c *Client) attach(ctx context.Context, info *starfishv1.Connection, at *st
 	}
 	if t == Auto && ctx.Err() == nil {
 		open := &starfishv1.StreamOpen{From: &starfishv1.StreamOpen_ConnectionId{ConnectionId: info.GetId()}}
-		if streamed, streamErr := c.streamConn(ctx, open); streamErr == nil {
-			c.noSockets.Store(true)
+		if streamed, streamErr := c.streamConn(c.inSession(ctx, conn.session), open); streamErr == nil {
+			if outOfReach(err) {
+				c.noSockets.Store(true)
+			}
 			return streamed, nil
 		}
 	}
-	c.abandon(info.GetId())
+	conn.abandon()
 	if ctx.Err() != nil {
 		return nil, fromContext(ctx)
 	}
@@ -56,10 +59,16 @@ func (c *Client) attach(ctx context.Context, info *starfishv1.Connection, at *st
 
 // abandon aborts a connection that nobody will use. The session owns it until then, so that an error here costs no more
 // than the time until the session ends.
-func (c *Client) abandon(id uint64) {
+func (c *Conn) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), reconnectLimit)
 	defer cancel()
-	_ = c.Abort(ctx, id)
+	_ = c.client.Abort(c.client.inSession(ctx, c.session), c.id)
+}
+
+// outOfReach reports whether no data socket can be reached from here, whatever the connection: other errors, such as
+// too many open files, pass.
+func outOfReach(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 const (
@@ -73,7 +82,7 @@ func (c *Conn) whyEnded(ctx context.Context) error {
 	for retry := 0; ; retry++ {
 		info, err := c.Status(ctx)
 		if err != nil {
-			return errors.Join(syscall.ECONNRESET, err)
+			return c.unknownEnd(err)
 		}
 		if end := info.GetEnd(); end != nil {
 			return endError(end)
@@ -87,6 +96,16 @@ func (c *Conn) whyEnded(ctx context.Context) error {
 		case <-time.After(endRetryDelay):
 		}
 	}
+}
+
+// unknownEnd is the end of a connection that the daemon can't explain any more: a reset.
+func (c *Conn) unknownEnd(err error) error {
+	var unreachable *UnreachableError
+	var lost *lostError
+	if errors.As(err, &unreachable) || errors.As(err, &lost) {
+		return &lostError{c.client.socket}
+	}
+	return syscall.ECONNRESET
 }
 
 // closedHere reports whether our FIN was sent, and the connection still lives.

@@ -61,6 +61,7 @@ func New(socket string) (*Client, error) {
 	cc, err := grpc.NewClient("passthrough:///starfishd",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // the socket's permissions and peer credentials do it
 		grpc.WithContextDialer(c.connect),
+		grpc.WithPerRPCCredentials(sessionGuard{c}),
 		grpc.WithInitialWindowSize(streamWindow),
 		grpc.WithInitialConnWindowSize(sessionWindow),
 		grpc.WithReadBufferSize(socketBuffer),
@@ -144,19 +145,6 @@ func (c *Client) notSent(err error) error {
 	return nil
 }
 
-// inSession makes an RPC about an id that the session of that number was given. In another session the daemon has been
-// restarted, and the same id is something else.
-func (c *Client) inSession(ctx context.Context, session uint64, rpc func(ctx context.Context) error) error {
-	if c.sessions.Load() != session {
-		return &lostError{c.socket}
-	}
-	err := c.call(ctx, rpc)
-	if c.sessions.Load() != session {
-		return &lostError{c.socket}
-	}
-	return err
-}
-
 // call makes an RPC and turns its error into this package's. An RPC that was never sent, since the daemon was away, is
 // made again if the daemon is back: gRPC itself would wait for its next attempt to connect, or fail until then.
 func (c *Client) call(ctx context.Context, rpc func(ctx context.Context) error) error {
@@ -180,6 +168,9 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	}
 	if c.isClosed() {
 		return net.ErrClosed
+	}
+	if c.lost(ctx) {
+		return &lostError{c.socket}
 	}
 	if dialError := c.notSent(err); dialError != nil {
 		return c.unreachable(dialError)

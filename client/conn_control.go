@@ -7,10 +7,15 @@ import (
 	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
 )
 
+// call makes an RPC about this connection.
+func (c *Conn) call(ctx context.Context, rpc func(ctx context.Context) error) error {
+	return c.client.call(c.client.inSession(ctx, c.session), rpc)
+}
+
 // Status returns what the daemon knows about the connection, also after it ended.
 func (c *Conn) Status(ctx context.Context) (*starfishv1.Connection, error) {
 	var info *starfishv1.Connection
-	err := c.client.inSession(ctx, c.session, func(ctx context.Context) error {
+	err := c.call(ctx, func(ctx context.Context) error {
 		response, err := c.client.api.GetConnection(ctx, &starfishv1.GetConnectionRequest{ConnectionId: c.id})
 		info = response.GetConnection()
 		return err
@@ -38,7 +43,7 @@ func (c *Conn) SetCork(cork bool) error {
 }
 
 func (c *Conn) setOptions(ctx context.Context, msg *starfishv1.Options) error {
-	return c.opError("set", c.client.inSession(ctx, c.session, func(ctx context.Context) error {
+	return c.opError("set", c.call(ctx, func(ctx context.Context) error {
 		_, err := c.client.api.SetOptions(ctx, &starfishv1.SetOptionsRequest{ConnectionId: c.id, Options: msg})
 		return err
 	}))
@@ -48,10 +53,7 @@ func (c *Conn) setOptions(ctx context.Context, msg *starfishv1.Options) error {
 func (c *Conn) Abort() error {
 	ctx, cancel := context.WithTimeout(context.Background(), reconnectLimit)
 	defer cancel()
-	abortErr := c.client.inSession(ctx, c.session, func(ctx context.Context) error {
-		_, err := c.client.api.Abort(ctx, &starfishv1.AbortRequest{ConnectionId: c.id})
-		return err
-	})
+	abortErr := c.client.Abort(c.client.inSession(ctx, c.session), c.id)
 	if err := c.edge.Close(); err != nil {
 		return c.opError("abort", err)
 	}

@@ -96,6 +96,16 @@ func (f *fakeDaemon) stop() {
 	}
 }
 
+// forget makes it a daemon that was just started: ids begin anew.
+func (f *fakeDaemon) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nextID = 0
+	clear(f.conns)
+	clear(f.listeners)
+	clear(f.tokens)
+}
+
 func failWith(err error) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

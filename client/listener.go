@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -74,8 +76,8 @@ func (lc *ListenConfig) listen(ctx context.Context, network string, local netip.
 	if err != nil {
 		return nil, err
 	}
-	if lc.Backlog < 0 {
-		return nil, syscall.EINVAL
+	if lc.Backlog < 0 || int64(lc.Backlog) > math.MaxUint32 {
+		return nil, fmt.Errorf("backlog %d is out of range", lc.Backlog)
 	}
 	var response *starfishv1.ListenResponse
 	err = client.call(ctx, func(ctx context.Context) (err error) {
@@ -212,10 +214,8 @@ func (l *Listener) ask() {
 }
 
 func (l *Listener) acceptOne() (*Conn, error) {
-	if l.client.sessions.Load() != l.session {
-		return nil, &lostError{l.client.socket}
-	}
-	ctx := context.Background() // ends with the listener: the daemon answers when that is closed
+	// It ends with the listener: the daemon answers when that is closed.
+	ctx := l.client.inSession(context.Background(), l.session)
 	request := &starfishv1.AcceptRequest{ListenerId: l.id}
 	if l.client.resolveTransport(l.transport) == GRPCStream {
 		return l.client.streamConn(ctx, &starfishv1.StreamOpen{From: &starfishv1.StreamOpen_Accept{Accept: request}})
@@ -246,9 +246,7 @@ func (l *Listener) Close() error {
 		close(l.closed)
 		ctx, cancel := context.WithTimeout(context.Background(), reconnectLimit)
 		defer cancel()
-		err = l.client.inSession(ctx, l.session, func(ctx context.Context) error {
-			return l.client.CloseListener(ctx, l.id)
-		})
+		err = l.client.CloseListener(l.client.inSession(ctx, l.session), l.id)
 		var lost *lostError
 		if hasErrno(err, syscall.EBADF) || errors.As(err, &lost) {
 			err = nil // it is closed
