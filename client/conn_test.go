@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -209,6 +210,34 @@ func TestCloseReadEndsReading(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := io.ReadFull(taken, make([]byte, 5)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCloseReadEndsCopying holds that a copy into a kernel socket, which the kernel may do, ends as a Read does.
+func TestCloseReadEndsCopying(t *testing.T) {
+	forEach(t, func(t *testing.T, peer testPeer, way Transport) {
+		dialled, taken := peer.pair(t, peer.open(t), way)
+		in, out := kernelPair(t)
+		if _, err := taken.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		result := make(chan error, 1)
+		go func() {
+			n, err := dialled.WriteTo(in)
+			if n != 1 && err == nil {
+				err = fmt.Errorf("%d bytes", n)
+			}
+			result <- err
+		}()
+		if _, err := out.Read(make([]byte, 1)); err != nil { // the copy is under way
+			t.Fatal(err)
+		}
+		if err := dialled.CloseRead(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-result; err != nil {
 			t.Error(err)
 		}
 	})

@@ -237,6 +237,8 @@ func (d *dataSocket) writeTo(w io.Writer) (int64, bool, error) {
 	switch {
 	case err == nil:
 		err = d.readError(io.EOF)
+	case d.readClosed.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+		err = nil // CloseRead woke it
 	case errors.Is(err, syscall.ECONNRESET):
 		// Either side's: the daemon closes this one only when the connection has ended.
 		if hungUp, pollErr := d.hungUp(); pollErr == nil && hungUp {
