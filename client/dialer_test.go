@@ -133,6 +133,10 @@ func TestOptionsOutOfRange(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
+	lc := ListenConfig{Socket: "/nowhere", Backlog: -1}
+	if _, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "backlog -1 is out of range") {
+		t.Error(err)
+	}
 	d := Dialer{Socket: "/nowhere"}
 	for address, want := range map[string]string{
 		"127.0.0.1":       "missing port",
@@ -184,5 +188,17 @@ func TestDataSocketOutOfReach(t *testing.T) {
 	dialled, _ = peer.pair(t, peer.open(t), DataSocket)
 	if _, ok := dialled.edge.(*dataSocket); !ok {
 		t.Errorf("the bytes take a %T", dialled.edge)
+	}
+}
+
+// TestOutOfReach holds that an error that passes does not put the client off data sockets for good.
+func TestOutOfReach(t *testing.T) {
+	for errno, want := range map[syscall.Errno]bool{
+		syscall.ENOENT: true, syscall.EACCES: true, syscall.ECONNREFUSED: true,
+		syscall.EMFILE: false, syscall.EAGAIN: false, syscall.ETIMEDOUT: false,
+	} {
+		if got := outOfReach(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errno)}); got != want {
+			t.Errorf("%v: %v", errno, got)
+		}
 	}
 }

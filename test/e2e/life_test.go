@@ -86,8 +86,8 @@ func TestDaemonKilled(t *testing.T) {
 	kill(t, h.daemon.cmd)
 	for transport, c := range conns {
 		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("%v: read: %v, want a reset", transport, err)
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) || !strings.Contains(err.Error(), "has gone") {
+			t.Errorf("%v: read: %v, want a reset that says why", transport, err)
 		}
 	}
 	if c, err := ours.Accept(); err == nil {
