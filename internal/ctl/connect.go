@@ -19,7 +19,8 @@ func (a *app) connectCommand() *cobra.Command {
 		Short: "Open a connection: stdin goes in, what comes back to stdout",
 		Long: `Connect opens a TCP connection through starfishd and joins it with stdin and
 stdout, as netcat does. At the end of stdin it closes the sending direction and
-goes on receiving; it ends when the peer closes.
+goes on receiving. It ends when the peer has closed and stdin has ended or has
+been silent for half a second.
 
 The addresses of a name are tried one after the other. HOST PORT is understood
 too.`,

@@ -12,8 +12,14 @@ import (
 	"github.com/MUCZ/Starfish/client"
 )
 
-// quietTime is how long stdin must have had nothing to send, after the peer's FIN, until the relay ends.
-const quietTime = 50 * time.Millisecond
+// After the peer's FIN the relay ends once stdin has kept silent.
+const (
+	// quietTime is for a terminal, and for a stdin that has never said anything, such as a pipe that nobody writes to.
+	quietTime = 50 * time.Millisecond
+	// stallTime is for one that has: its program may only be slow, and the rest of its data would be lost. socat waits
+	// as long.
+	stallTime = 500 * time.Millisecond
+)
 
 // relay joins a connection with stdin and stdout until the peer closes, and closes it.
 //
@@ -94,12 +100,17 @@ func (u *upstream) Read(p []byte) (int, error) {
 
 // finish waits after the peer's FIN until all of stdin is sent, or until stdin keeps silent.
 func (u *upstream) finish() error {
+	terminal := isTerminal(u.stdin)
 	silent := uint64(0) // the read that was waiting at the last look
 	for {
+		patience := quietTime
+		if !terminal && u.reads.Load() > 1 {
+			patience = stallTime
+		}
 		select {
 		case <-u.done:
 			return u.err
-		case <-time.After(quietTime):
+		case <-time.After(patience):
 		}
 		reads := u.reads.Load()
 		if u.reading.Load() && reads == silent {
