@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -58,14 +57,17 @@ func (a *app) endAll(ctx context.Context, args []string, end func(context.Contex
 		ids[i] = id
 	}
 	return a.withClient(ctx, func(ctx context.Context, c *client.Client) error {
-		var failures []error
+		var failed failures
 		for _, id := range ids {
 			if err := end(ctx, c, id); err != nil {
-				failures = append(failures, err)
+				failed = append(failed, err)
 				continue
 			}
 			a.say("ended", map[string]any{"id": id}, "%d has been told to end", id)
 		}
-		return errors.Join(failures...)
+		if len(failed) == 0 {
+			return nil
+		}
+		return failed
 	})
 }

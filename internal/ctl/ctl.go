@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -78,7 +79,23 @@ ended the program.`,
 	for _, verb := range root.Commands() {
 		a.noteStart(verb)
 	}
+	root.InitDefaultHelpCmd()
+	requireTopic(root)
 	return root
+}
+
+// requireTopic has help refuse a verb that there is none of: cobra's own shows the list and succeeds.
+func requireTopic(root *cobra.Command) {
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic(fmt.Sprintf("ctl: cobra has made no help command: %v", err))
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if verb, rest, err := root.Find(args); err != nil || verb == root && len(rest) > 0 {
+			return usagef("help: there is no verb %q", strings.Join(args, " "))
+		}
+		return nil
+	}
 }
 
 // noteStart has the verb say when its command line is understood: what cobra finds wrong comes before that.

@@ -23,6 +23,11 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// failures are what went wrong with each of several objects of one command.
+type failures []error
+
+func (f failures) Error() string { return errors.Join(f...).Error() }
+
 // stdoutError says that nobody reads what the program writes.
 type stdoutError struct{ error }
 
@@ -52,9 +57,9 @@ func (a *app) exit(ctx context.Context, err error) int {
 }
 
 func (a *app) report(err error) {
-	var several interface{ Unwrap() []error }
+	var several failures
 	if errors.As(err, &several) {
-		for _, err := range several.Unwrap() {
+		for _, err := range several {
 			a.report(err)
 		}
 		return
@@ -86,7 +91,7 @@ func describe(err error) string {
 		return err.Error()
 	}
 	cause := op.Err.Error()
-	if errors.As(op.Err, &reported) && cause == reported.Message {
+	if errors.As(op.Err, &reported) && cause == reported.Message && cause != reported.Errno.Error() {
 		return cause // it names operation and addresses itself
 	}
 	name := op.Op

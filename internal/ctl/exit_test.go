@@ -30,6 +30,7 @@ func TestUsageErrors(t *testing.T) {
 		{"ss colour blue", "is none of state"},
 		{"ss dport", "a value is missing"},
 		{"status now", "unknown command"},
+		{"help nonsense", `there is no verb "nonsense"`},
 		{"--nonsense", "unknown flag"},
 	} {
 		status, stdout, stderr := execute(t, strings.Fields(test.args)...)

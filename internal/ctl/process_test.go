@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/MUCZ/Starfish/internal/daemontest"
 )
@@ -54,7 +53,8 @@ func TestProcess(t *testing.T) {
 		if status := exitStatus(caller.Wait()); status != 130 {
 			t.Errorf("status %d, want 130", status)
 		}
-		if status := server.wait(t); status != exitError || !strings.Contains(server.stderr.String(), "connection reset by peer") {
+		if status := server.wait(t); status != exitError || !strings.Contains(server.stderr.String(), "starfishctl: read "+daemontest.Host+":") ||
+			!strings.HasSuffix(server.stderr.String(), ": connection reset by peer\n") {
 			t.Errorf("server: status %d, stderr %q", status, server.stderr.String())
 		}
 	})
@@ -109,13 +109,9 @@ func TestProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.stderr.await(t, "connection from")
-		began := time.Now()
 		_ = caller.Process.Kill()
 		_ = caller.Wait()
-		server.wait(t)
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("the peer heard of it after %v", took)
-		}
+		server.wait(t) // by FIN or by RST: the daemon hears of the end of the data socket first, or of the session's
 	})
 	t.Run("connections of a name", func(t *testing.T) {
 		// localhost is none of the daemon's networks: both of its addresses are tried, the first error is shown.
