@@ -53,6 +53,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			LastPort:      e.LastPort,
 			InitialWindow: e.InitialWindow,
 			DelayedAck:    e.DelayedAck,
+			QuickAcks:     e.QuickAcks,
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
 		},

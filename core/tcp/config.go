@@ -35,6 +35,9 @@ type Config struct {
 	InitialWindow int
 	// DelayedAck is the longest time that an ACK waits for company. Default 40 ms; RFC 9293 MUST-40 says < 500 ms.
 	DelayedAck time.Duration
+	// QuickAcks is how many of a connection's first segments are acknowledged at once, so that the peer's slow start is
+	// not slowed by our delay. Default 16, as Linux's TCP_MAX_QUICKACKS; negative for none, at most 255.
+	QuickAcks int
 	// TimeWait is 2 MSL (RFC 9293 §3.4.2). Default 60 s, as Linux.
 	TimeWait time.Duration
 	// FinWait2 bounds the wait for the peer's FIN after the user has closed. Default 60 s, as Linux.
@@ -68,6 +71,7 @@ func (c *Config) setDefaults() error {
 	orDefault(&c.LastPort, 60999)
 	orDefault(&c.InitialWindow, 10)
 	orDefault(&c.DelayedAck, 40*time.Millisecond)
+	orDefault(&c.QuickAcks, 16)
 	orDefault(&c.TimeWait, time.Minute)
 	orDefault(&c.FinWait2, time.Minute)
 	l := &c.Limits
@@ -97,6 +101,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
 	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
 		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-40)", ErrInvalid, c.DelayedAck)
+	case c.QuickAcks > math.MaxUint8:
+		return fmt.Errorf("%w: %d quick ACKs are more than %d", ErrInvalid, c.QuickAcks, math.MaxUint8)
 	}
 	for _, n := range []int64{
 		int64(c.InitialWindow), int64(c.TimeWait), int64(c.FinWait2), int64(l.Connections), int64(l.Listeners),

@@ -29,6 +29,8 @@ func TestConfigValidation(t *testing.T) {
 		"delayed ACK of 500 ms": {func(c *Config) { c.DelayedAck = 500 * time.Millisecond }, false},
 		"delayed ACK negative":  {func(c *Config) { c.DelayedAck = -1 }, false},
 		"initial window":        {func(c *Config) { c.InitialWindow = -1 }, false},
+		"quick ACKs off":        {func(c *Config) { c.QuickAcks = -1 }, true},
+		"quick ACKs, too many":  {func(c *Config) { c.QuickAcks = 256 }, false},
 		"TIME-WAIT negative":    {func(c *Config) { c.TimeWait = -1 }, false},
 		"FIN-WAIT-2 negative":   {func(c *Config) { c.FinWait2 = -1 }, false},
 		"bad default option":    {func(c *Config) { c.Defaults.RecvBuffer = -1 }, false},

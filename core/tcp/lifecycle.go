@@ -22,13 +22,9 @@ func (s *Stack) newConn(now Time, t tuple, opt *Options) *conn {
 	c.tsOffset = s.isn.tsOffset(t.local, t.remote)
 	c.flowLabel = s.flowLabel(&c.tuple, 0)
 	c.rcv.scale = windowScaleFor(c.opt.RecvBuffer)
-	c.rcv.quickAcks = startQuickAcks
+	c.rcv.quickAcks = uint8(max(s.cfg.QuickAcks, 0))
 	return c
 }
-
-// startQuickAcks is how many of the first segments are acknowledged at once, so that the peer's slow start is not
-// slowed by our delay; the number is Linux's TCP_MAX_QUICKACKS.
-const startQuickAcks = 16
 
 // initialSequence chooses ISS.
 func (s *Stack) initialSequence(now Time, t tuple, opt *Options) seqnum.Value {

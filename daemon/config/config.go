@@ -106,6 +106,7 @@ type Engine struct {
 	LastPort      uint16        `yaml:"last_port"`
 	InitialWindow int           `yaml:"initial_window"` // segments (RFC 6928)
 	DelayedAck    time.Duration `yaml:"delayed_ack"`
+	QuickAcks     int           `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
 	TimeWait      time.Duration `yaml:"time_wait"`
 	FinWait2      time.Duration `yaml:"fin_wait_2"`
 }

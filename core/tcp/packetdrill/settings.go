@@ -178,6 +178,12 @@ var linuxSettings = map[string]func(*settings, string) error{
 var ownSettings = map[string]func(*settings, string) error{
 	"initial_window":    func(s *settings, v string) error { return setInt(&s.config.InitialWindow, v) },
 	"delayed_ack_us":    func(s *settings, v string) error { return setDuration(&s.config.DelayedAck, v, time.Microsecond) },
+	"quick_acks": func(s *settings, v string) error {
+		if s.config.QuickAcks = -1; v == "0" {
+			return nil
+		}
+		return setInt(&s.config.QuickAcks, v)
+	},
 	"time_wait_us":      func(s *settings, v string) error { return setDuration(&s.config.TimeWait, v, time.Microsecond) },
 	"challenge_acks":    func(s *settings, v string) error { return setInt(&s.config.Limits.ChallengeAcks, v) },
 	"resets_per_second": func(s *settings, v string) error { return setInt(&s.config.Limits.ResetsPerSec, v) },
