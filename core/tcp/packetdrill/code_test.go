@@ -64,11 +64,10 @@ func TestStatements(t *testing.T) {
 }
 
 func TestCode(t *testing.T) {
-	e, err := newEngine(newSettings(&Options{}))
-	if err != nil {
+	r := newRunner(&Options{})
+	if err := r.restart(r.set); err != nil {
 		t.Fatal(err)
 	}
-	r := &runner{engine: e, names: map[string]float64{}}
 	tests := []struct {
 		text  string
 		cause Cause // 0: none

@@ -36,15 +36,28 @@ const (
 	maxSteps = 200_000
 )
 
-func newEngine(s *settings) (*engine, error) {
-	e := &engine{pool: zbuf.NewPool(poolLimit), now: startOfTime, onChange: func() {}}
+// newEngine returns an engine whose stack has not begun.
+func newEngine() *engine {
+	return &engine{pool: zbuf.NewPool(poolLimit), now: startOfTime, onChange: func() {}}
+}
+
+// restart makes the stack, anew if there was one.
+func (e *engine) restart(s *settings) error {
 	cfg := s.config
 	cfg.Pool = e.pool
 	local := s.local
 	cfg.Owns = func(a wire.Addr) bool { return a == local[0] || a == local[1] }
-	var err error
-	e.stack, err = tcp.New(cfg)
-	return e, err
+	stack, err := tcp.New(cfg)
+	if err != nil {
+		return failf(Unsupported, 0, "these settings: %v", err)
+	}
+	e.stack = stack
+	return nil
+}
+
+// inUse says whether the stack has something that a new one would not have.
+func (e *engine) inUse() bool {
+	return len(e.stack.Connections(nil)) > 0 || len(e.stack.Listeners(nil)) > 0 || e.stack.TimeWaits() > 0 || e.stack.Handshakes() > 0
 }
 
 // drain takes what the stack sends and tells.
@@ -96,19 +109,23 @@ func (e *engine) take(t *tcp.Transmit) error {
 	return nil
 }
 
-// deliver lets a packet arrive.
-func (e *engine) deliver(b []byte) error {
+// deliver lets a packet arrive, or several segments of size bytes joined to one.
+func (e *engine) deliver(b []byte, size int) error {
 	s, ok := e.pool.Get(len(b))
 	if !ok {
 		return failf(Unsupported, 0, "a packet of %d bytes", len(b))
 	}
 	copy(s.Bytes(), b)
-	e.stack.HandlePacket(e.now, tcp.Packet{Head: s})
+	e.stack.HandlePacket(e.now, tcp.Packet{Head: s, SegmentSize: size})
 	return e.changed()
 }
 
 // step runs the next timer that is due up to end, or moves the clock there. It reports whether there was one.
 func (e *engine) step(end tcp.Time) (bool, error) {
+	if e.stack == nil {
+		e.now = max(e.now, end)
+		return false, nil
+	}
 	deadline := e.stack.PollTimeout()
 	if deadline > end {
 		e.now = max(e.now, end)

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/tcp"
@@ -52,7 +53,7 @@ func (f *flow) liveStamp(script uint32) uint32 {
 }
 
 // inbound makes the packet that a script's segment stands for.
-func (f *flow) inbound(p *Packet) []byte {
+func (f *flow) inbound(p *Packet, cookies map[string][]byte) ([]byte, error) {
 	s := p.Segment
 	seg := wire.Segment{
 		SrcPort: f.remote.Port, DstPort: f.local.Port, Seq: seqnum.Value(s.Seq), Flags: s.Flags, Window: s.Window,
@@ -66,6 +67,13 @@ func (f *flow) inbound(p *Packet) []byte {
 	}
 	var options []byte
 	for _, o := range s.Options {
+		if o.Symbol != "" {
+			cookie, ok := cookies[o.Symbol]
+			if !ok {
+				return nil, failf(Unsupported, 0, "cookie %s, which the script uses before the engine has given it", o.Symbol)
+			}
+			o.Body = append(slices.Clone(o.Body[:len(o.Body)-cookieLen]), cookie...)
+		}
 		if s.HasAck || o.Kind != kindTimestamps {
 			o = f.rewrite(o)
 		}
@@ -78,7 +86,10 @@ func (f *flow) inbound(p *Packet) []byte {
 	ip.TrafficClass = map[Mark]uint8{
 		MarkECT0: uint8(wire.ECT0), MarkECT01: uint8(wire.ECT0), MarkECT1: uint8(wire.ECT1), MarkCE: uint8(wire.CE),
 	}[p.Mark]
-	return buildTCP(&ip, &seg, options, s.Len)
+	if p.HasTOS {
+		ip.TrafficClass |= p.TOS
+	}
+	return buildTCP(&ip, &seg, options, s.Len), nil
 }
 
 // rewrite returns a peer's option with our numbers in it.

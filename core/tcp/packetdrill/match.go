@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,10 +68,10 @@ func flagText(flags wire.Flags) string {
 }
 
 // compare says in what a packet that left differs from the one that the script wants, or "".
-func (f *flow) compare(want *Packet, got *sentPacket, ignorePush bool) string {
+func (r *runner) compare(f *flow, want *Packet, got *sentPacket) string {
 	s := want.Segment
 	wantFlags, gotFlags := s.Flags, got.seg.Flags
-	if ignorePush {
+	if r.opt.IgnorePush {
 		wantFlags, gotFlags = wantFlags&^wire.PSH, gotFlags&^wire.PSH
 	}
 	first := f.toLive(s.Seq)
@@ -89,9 +90,13 @@ func (f *flow) compare(want *Packet, got *sentPacket, ignorePush bool) string {
 		return "urgent pointer"
 	case want.TTL != 0 && want.TTL != int(got.ip.TTL):
 		return "time to live"
+	case want.HasTOS && want.TOS != got.ip.TrafficClass:
+		return "type of service"
+	case want.FlowLabel != 0 && uint32(want.FlowLabel) != got.ip.FlowLabel:
+		return "flow label"
 	case !markMatches(want.Mark, got.ip.ECN()):
 		return "ECN codepoint"
-	case !s.AnyOptions && !sameOptions(s.Options, got.options):
+	case !s.AnyOptions && !r.sameOptions(s.Options, got.options):
 		return "options"
 	}
 	return ""
@@ -114,26 +119,63 @@ func markMatches(want Mark, got wire.ECN) bool {
 	}
 }
 
-// sameOptions compares options byte by byte, the values of our timestamps left out: those are the engine's to choose.
-func sameOptions(want []Option, got []byte) bool {
-	var b []byte
-	var stamps []int // where the values are
+// sameOptions compares options, where the dialect says so without their order and padding. The values of our timestamps
+// are left out: those are the engine's to choose; so are Fast Open cookies that the script has a name for, which are
+// learned here.
+func (r *runner) sameOptions(want []Option, left []byte) bool {
+	got := splitOptions(left)
+	if r.set.anyOrder {
+		want, got = unpadded(want), unpadded(got)
+	} else {
+		want = padded(want)
+	}
+	if len(want) != len(got) {
+		return false
+	}
 	for i := range want {
-		if want[i].Kind == kindTimestamps {
-			stamps = append(stamps, len(b)+2)
+		w, g := &want[i], &got[i]
+		if w.Kind != g.Kind || len(w.Body) != len(g.Body) {
+			return false
 		}
-		b = append(b, want[i].bytes()...)
-	}
-	for len(b)%4 != 0 {
-		b = append(b, kindEOL)
-	}
-	got = bytes.Clone(got)
-	for _, i := range stamps {
-		if i+4 <= len(got) {
-			copy(got[i:i+4], b[i:i+4])
+		from, to := 0, len(w.Body)
+		switch {
+		case w.Kind == kindTimestamps && to == 8 && w.AnyEcr:
+			continue
+		case w.Kind == kindTimestamps && to == 8:
+			from = 4
+		case w.Symbol != "":
+			given := g.Body[to-cookieLen:]
+			if known, ok := r.cookies[w.Symbol]; ok && !bytes.Equal(known, given) {
+				return false
+			}
+			r.cookies[w.Symbol] = bytes.Clone(given)
+			to -= cookieLen
+		}
+		if !bytes.Equal(w.Body[from:to], g.Body[from:to]) {
+			return false
 		}
 	}
-	return bytes.Equal(b, got)
+	return true
+}
+
+// padded fills options up to a whole number of words, as a header does.
+func padded(options []Option) []Option {
+	length := 0
+	for i := range options {
+		length += len(options[i].bytes())
+	}
+	options = slices.Clip(options)
+	for ; length%4 != 0; length++ {
+		options = append(options, Option{Kind: kindEOL})
+	}
+	return options
+}
+
+// unpadded sorts options by kind, without NOP and EOL.
+func unpadded(options []Option) []Option {
+	options = slices.DeleteFunc(slices.Clone(options), func(o Option) bool { return o.Kind <= kindNOP })
+	slices.SortStableFunc(options, func(a, b Option) int { return int(a.Kind) - int(b.Kind) })
+	return options
 }
 
 // checkStamp compares the value of a timestamp that left with the script's, or learns what it stands for.
@@ -142,7 +184,7 @@ func (f *flow) checkStamp(want *Packet, got *sentPacket, tick, tolerance time.Du
 		return ""
 	}
 	for _, o := range want.Segment.Options {
-		if o.Kind != kindTimestamps || len(o.Body) != 8 {
+		if o.Kind != kindTimestamps || len(o.Body) != 8 || o.AnyVal {
 			continue
 		}
 		script, live := binary.BigEndian.Uint32(o.Body), got.seg.Options.TSVal

@@ -83,7 +83,7 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	if want.Segment.Flags.Has(wire.SYN) && got.seg.Flags.Has(wire.SYN) {
 		f.learn(want.Segment.Seq, got.seg.Seq)
 	}
-	why := f.compare(want, got, r.opt.IgnorePush)
+	why := r.compare(f, want, got)
 	if why == "" && want.SrcPort != 0 && (want.SrcPort != int(got.seg.SrcPort) || want.DstPort != int(got.seg.DstPort)) {
 		why = "ports"
 	}

@@ -46,8 +46,12 @@ func (p *parser) head(s *Script) error {
 			line := p.line()
 			text, _, _ := strings.Cut(p.rest(), "\n")
 			p.through("\n")
-			text, _, _ = strings.Cut(text, " ")
-			name, value, _ := strings.Cut(strings.TrimSpace(text), "=")
+			text, _, _ = strings.Cut(strings.TrimSpace(text)+" ", "//") // a comment, or an option of its own on the line
+			words := strings.Fields(text)
+			if len(words) == 0 {
+				return failf(ParseError, line, "-- without a name")
+			}
+			name, value, _ := strings.Cut(words[0], "=")
 			if name == "define" {
 				name, value, _ = strings.Cut(value, "=")
 				p.defines[name] = value

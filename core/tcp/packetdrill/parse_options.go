@@ -17,8 +17,14 @@ const (
 	kindSACK       = 5
 	kindTimestamps = 8
 	kindFastOpen   = 34
+	kindAccECN0    = 172 // ECT(0) first (RFC 9768 §3.2.3)
+	kindAccECN1    = 174 // ECT(1) first
 	kindExperiment = 254
 )
+
+// cookieLen is the length of a Fast Open cookie that the script calls by a name: what RFC 7413 §4.1.2 recommends and all
+// known systems use.
+const cookieLen = 8
 
 // maxOptions is what a TCP header holds.
 const maxOptions = 40
@@ -75,20 +81,56 @@ func (p *parser) option(words []string) (Option, error) {
 	case name == "sack" && len(args) > 0:
 		return p.sackOption(args)
 	case name == "TS" && len(args) == 4 && args[0] == "val" && args[2] == "ecr":
-		val, err := p.optionValue(args[1], 32)
-		if err != nil {
-			return Option{}, err
-		}
-		ecr, err := p.optionValue(args[3], 32)
-		body := binary.BigEndian.AppendUint32(nil, uint32(val))
-		return Option{Kind: kindTimestamps, Body: binary.BigEndian.AppendUint32(body, uint32(ecr))}, err
+		return p.timestampOption(args[1], args[3])
 	case name == "FO" && len(args) <= 1:
 		return p.cookieOption(kindFastOpen, nil, args)
 	case name == "FOEXP" && len(args) <= 1:
 		return p.cookieOption(kindExperiment, []byte{0xf9, 0x89}, args) // RFC 7413's experiment before it had a kind
+	case name == "ECN" && len(args)%2 == 0 && len(args) <= 6:
+		return p.accECNOption(args)
+	case name == "md5":
+		return Option{}, failf(Unsupported, p.line(), "TCP option md5: the engine signs no segments (RFC 2385)")
+	case strings.HasPrefix(name, "mp_") || name == "dss" || name == "add_address" || name == "add_addr":
+		return Option{}, failf(Unsupported, p.line(), "TCP option %s: the engine speaks no Multipath TCP", name)
 	default:
 		return Option{}, failf(Unsupported, p.line(), "TCP option %q", strings.Join(words, " "))
 	}
+}
+
+// timestampOption reads the values of TS, either of which may be left open: "...".
+func (p *parser) timestampOption(val, ecr string) (Option, error) {
+	o := Option{Kind: kindTimestamps, AnyVal: val == "...", AnyEcr: ecr == "..."}
+	for _, text := range []string{val, ecr} {
+		var n uint64
+		if text != "..." {
+			var err error
+			if n, err = p.optionValue(text, 32); err != nil {
+				return o, err
+			}
+		}
+		o.Body = binary.BigEndian.AppendUint32(o.Body, uint32(n))
+	}
+	return o, nil
+}
+
+// accECNOption reads the counters of Accurate ECN, whose order says which of the two kinds it is (RFC 9768 §3.2.3).
+func (p *parser) accECNOption(args []string) (Option, error) {
+	o := Option{Kind: kindAccECN0}
+	if len(args) > 0 && args[0] == "e1b" {
+		o.Kind = kindAccECN1
+	}
+	order := map[byte][]string{kindAccECN0: {"e0b", "ceb", "e1b"}, kindAccECN1: {"e1b", "ceb", "e0b"}}[o.Kind]
+	for i := 0; i < len(args); i += 2 {
+		if args[i] != order[i/2] {
+			return o, p.errorf("the counters of ECN are %s", strings.Join(order, ", "))
+		}
+		n, err := p.optionValue(args[i+1], 24)
+		if err != nil {
+			return o, err
+		}
+		o.Body = append(o.Body, byte(n>>16), byte(n>>8), byte(n))
+	}
+	return o, nil
 }
 
 func (p *parser) optionValue(text string, bits int) (uint64, error) {
@@ -118,9 +160,16 @@ func (p *parser) cookieOption(kind byte, body []byte, args []string) (Option, er
 	if len(args) == 0 || args[0] == "cookie" {
 		return Option{Kind: kind, Body: body}, nil
 	}
-	cookie, err := hex.DecodeString(strings.TrimPrefix(args[0], "0x"))
+	text := args[0]
+	if value, ok := p.defines[text]; ok {
+		text = value
+	}
+	cookie, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+	if err != nil && strings.ToUpper(text) == text && !isDigit(text[0]) {
+		return Option{Kind: kind, Body: append(body, make([]byte, cookieLen)...), Symbol: text}, nil
+	}
 	if err != nil {
-		return Option{}, p.errorf("%q is no cookie in hexadecimal", args[0])
+		return Option{}, p.errorf("%q is no cookie in hexadecimal", text)
 	}
 	return Option{Kind: kind, Body: append(body, cookie...)}, nil
 }
@@ -173,9 +222,26 @@ func (o *Option) String() string {
 		return text
 	case o.Kind == kindTimestamps && len(o.Body) == 8:
 		return "TS val " + number(0) + " ecr " + number(4)
+	case (o.Kind == kindAccECN0 || o.Kind == kindAccECN1) && len(o.Body)%3 == 0 && len(o.Body) <= 9:
+		return o.accECNText()
+	case o.Symbol != "":
+		return "FO " + o.Symbol
 	case o.Kind == kindFastOpen:
 		return strings.TrimSpace("FO " + hex.EncodeToString(o.Body))
 	default:
 		return "kind " + strconv.Itoa(int(o.Kind)) + " " + hex.EncodeToString(o.Body)
 	}
+}
+
+func (o *Option) accECNText() string {
+	order := []string{"e0b", "ceb", "e1b"}
+	if o.Kind == kindAccECN1 {
+		order = []string{"e1b", "ceb", "e0b"}
+	}
+	text := "ECN"
+	for i := 0; i < len(o.Body); i += 3 {
+		n := int(o.Body[i])<<16 | int(o.Body[i+1])<<8 | int(o.Body[i+2])
+		text += " " + order[i/3] + " " + strconv.Itoa(n)
+	}
+	return text
 }

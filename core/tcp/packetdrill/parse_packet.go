@@ -17,15 +17,20 @@ func (p *parser) packet() (*Packet, error) {
 	if !pk.Out {
 		p.accept("<")
 	}
-	if err := p.networkPart(pk); err != nil {
+	quoted, err := p.networkPart(pk)
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	switch word := p.peekWord(); word {
 	case "icmp", "icmpv6":
-		pk.ICMP, err = p.icmp()
-	case "udp", "udplite", "sctp", "ipv4", "ipv6", "gre", "mpls":
-		err = failf(Unsupported, p.line(), "%s packets", word)
+		if pk.ICMP, err = p.icmp(); err == nil && quoted != nil {
+			sub := parser{scanner: *quoted}
+			pk.ICMP.Seq, pk.ICMP.Len, err = sub.sequence()
+		}
+	case "udp", "udplite", "sctp":
+		err = failf(Unsupported, p.line(), "%s packets: the engine is TCP", word)
+	case "ipv4", "ipv6", "gre", "mpls":
+		err = failf(Unsupported, p.line(), "%s encapsulation: the engine speaks TCP over IP only", word)
 	default:
 		if err = p.ports(pk); err == nil {
 			pk.Segment, err = p.segment()
@@ -34,34 +39,65 @@ func (p *parser) packet() (*Packet, error) {
 	return pk, err
 }
 
-// networkPart reads what stands in brackets before the segment: ECN codepoint, time to live, flow label.
-func (p *parser) networkPart(pk *Packet) error {
+// networkPart reads what stands in brackets before the segment: ECN codepoint, time to live, type of service, flow
+// label; and before an ICMP message the sequence numbers that it quotes.
+func (p *parser) networkPart(pk *Packet) (quoted *scanner, err error) {
 	for {
 		closing := "]"
 		if p.accept("(") {
 			closing = ")"
 		} else if !p.accept("[") {
-			return nil
+			return quoted, nil
+		}
+		start := p.pos
+		if isDigit(p.peek()) {
+			if _, err := p.until(closing); err != nil {
+				return nil, err
+			}
+			quoted = &scanner{src: p.src, pos: start}
+			continue
 		}
 		text, err := p.until(closing)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, part := range strings.Split(text, ",") {
-			words := strings.Fields(part)
-			mark, isMark := marks[strings.TrimSpace(part)]
-			switch {
-			case isMark:
-				pk.Mark = mark
-			case len(words) == 2 && words[0] == "ttl":
-				if pk.TTL, err = strconv.Atoi(words[1]); err != nil {
-					return p.errorf("%q is no time to live", words[1])
-				}
-			default:
-				return failf(Unsupported, p.line(), "[%s] before a packet", text)
+			if err := p.networkField(pk, strings.Fields(part)); err != nil {
+				return nil, err
 			}
 		}
 	}
+}
+
+func (p *parser) networkField(pk *Packet, words []string) error {
+	if len(words) == 1 {
+		if mark, ok := marks[words[0]]; ok {
+			pk.Mark = mark
+			return nil
+		}
+	}
+	if len(words) != 2 {
+		return failf(Unsupported, p.line(), "[%s] before a packet", strings.Join(words, " "))
+	}
+	bits := 8
+	if words[0] == "flowlabel" {
+		bits = 20
+	}
+	n, err := strconv.ParseUint(words[1], 0, bits)
+	if err != nil {
+		return p.errorf("%q is no %s", words[1], words[0])
+	}
+	switch words[0] {
+	case "ttl":
+		pk.TTL = int(n)
+	case "tos":
+		pk.HasTOS, pk.TOS = true, uint8(n)
+	case "flowlabel":
+		pk.FlowLabel = int(n)
+	default:
+		return failf(Unsupported, p.line(), "[%s] before a packet", strings.Join(words, " "))
+	}
+	return nil
 }
 
 // ports reads the ports that may stand before the flags: `5000 > 80`.

@@ -11,9 +11,8 @@ import (
 // runner plays one script.
 type runner struct {
 	*engine
-	opt     *Options
-	set     *settings
-	defines map[string]string
+	opt *Options
+	set *settings
 
 	sockets   map[int64]*socket
 	flows     []*flow
@@ -24,7 +23,8 @@ type runner struct {
 	waiting []*pendingCall
 	wakes   []tcp.Time // deadlines of poll calls
 	names   map[string]float64
-	failure error // of a blocked call
+	cookies map[string][]byte // Fast Open cookies by the name that the script has for them
+	failure error             // of a blocked call
 
 	retrying, again bool
 }
@@ -48,9 +48,12 @@ func Run(src string, opt *Options) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{opt: opt, set: newSettings(opt), defines: opt.Defines, sockets: map[int64]*socket{}, names: map[string]float64{}}
-	if err := r.prepare(script); err != nil {
+	r := newRunner(opt)
+	if err := r.prepare(src, script); err != nil {
 		return err
+	}
+	if r.set.dryRun {
+		return nil
 	}
 	defer r.close()
 	for i := range script.Events {
@@ -67,6 +70,13 @@ func Run(src string, opt *Options) error {
 	return nil
 }
 
+func newRunner(opt *Options) *runner {
+	return &runner{
+		engine: newEngine(), opt: opt, set: newSettings(opt), sockets: map[int64]*socket{},
+		names: map[string]float64{}, cookies: map[string][]byte{},
+	}
+}
+
 // failed makes any error a *Failure.
 func (r *runner) failed(line int, err error) error {
 	var f *Failure
@@ -76,29 +86,32 @@ func (r *runner) failed(line int, err error) error {
 	return failf(WrongResult, line, "%v", err)
 }
 
-// prepare applies settings and makes the stack.
-func (r *runner) prepare(script *Script) error {
+// prepare applies the settings that come before the first event.
+func (r *runner) prepare(src string, script *Script) error {
+	lines := append(slices.Clone(r.opt.Lines), script.Settings...)
+	for _, l := range lines {
+		if err := r.set.line(l.Name, l.Value); err != nil {
+			return at(l.Line, err)
+		}
+	}
+	if r.set.dialect == DialectOwn {
+		if r.set.dialect = r.opt.Dialect; r.set.dialect == DialectOwn {
+			r.set.dialect = dialectOf(src)
+		}
+	}
+	r.set.dialect.begin(r.set)
 	for _, s := range r.opt.Settings {
 		if err := r.set.sysctl(s.Name, s.Value); err != nil {
 			return err
 		}
 	}
-	for _, s := range script.Settings {
-		if err := r.set.line(s.Name, s.Value); err != nil {
-			return at(s.Line, err)
-		}
-	}
+	r.onChange = r.retry
+	r.last = r.now
 	for i := range script.Init {
-		if err := r.set.command(&script.Init[i], r.opt.IgnoreDefaults); err != nil {
+		if err := r.command(&script.Init[i]); err != nil {
 			return err
 		}
 	}
-	var err error
-	if r.engine, err = newEngine(r.set); err != nil {
-		return failf(Unsupported, 0, "these settings: %v", err)
-	}
-	r.onChange = r.retry
-	r.last = r.now
 	return nil
 }
 
@@ -111,6 +124,9 @@ func (r *runner) close() {
 			_ = r.stack.CloseListener(r.now, s.listener)
 		}
 	}
+	if r.stack == nil {
+		return
+	}
 	for _, id := range r.stack.Connections(nil) {
 		_ = r.stack.Abort(r.now, id)
 	}
@@ -119,6 +135,11 @@ func (r *runner) close() {
 
 // event waits for an event's time and lets it happen.
 func (r *runner) event(e *Event) error {
+	if r.stack == nil && e.Command == nil {
+		if err := r.restart(r.set); err != nil { // settings may come as events, up to here
+			return err
+		}
+	}
 	base := r.last
 	if !e.At.Relative {
 		base = startOfTime
@@ -140,7 +161,7 @@ func (r *runner) event(e *Event) error {
 	case e.Call != nil:
 		return r.systemCall(e.Call, e.Line, base)
 	case e.Command != nil:
-		return r.set.command(e.Command, r.opt.IgnoreDefaults)
+		return r.command(e.Command)
 	default:
 		return r.code(*e.Code)
 	}
@@ -169,9 +190,17 @@ func (r *runner) wakeAt(t tcp.Time) { r.wakes = append(r.wakes, t) }
 func (r *runner) inbound(p *Packet) error {
 	f := r.flowFor(p)
 	if p.ICMP != nil {
-		return r.deliver(f.inboundICMP(p.ICMP))
+		return r.deliver(f.inboundICMP(p.ICMP), 0)
 	}
-	return r.deliver(f.inbound(p))
+	size := 0
+	if r.set.mss > 0 && p.Segment.Len > r.set.mss {
+		size = r.set.mss
+	}
+	b, err := f.inbound(p, r.cookies)
+	if err != nil {
+		return err
+	}
+	return r.deliver(b, size)
 }
 
 // systemCall begins a call, and waits for its end unless the script says that it ends later.

@@ -62,7 +62,10 @@ type Packet struct {
 	Out              bool
 	Mark             Mark
 	TTL              int // 0: not said
-	SrcPort, DstPort int // 0: not said
+	HasTOS           bool
+	TOS              uint8 // the whole byte, as (tos …) says it
+	FlowLabel        int   // of IPv6; 0: not said
+	SrcPort, DstPort int   // 0: not said
 	Segment          *Segment
 	ICMP             *ICMP
 }
@@ -99,6 +102,10 @@ type Segment struct {
 type Option struct {
 	Kind byte
 	Body []byte
+	// AnyVal and AnyEcr leave a value of a timestamp open: TS val ... ecr ...
+	AnyVal, AnyEcr bool
+	// Symbol stands for a Fast Open cookie that the script doesn't know: the engine's own.
+	Symbol string
 }
 
 // ICMP is an ICMP error about a segment.

@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -17,31 +18,45 @@ type Options struct {
 	Tolerance time.Duration
 	// Defines are names for the scripts (-D NAME=value).
 	Defines map[string]string
+	// Lines are applied before each script's own, as if they stood at its head: --Name=Value.
+	Lines []Setting
 	// Settings are applied before each script's own, as if they stood in a sysctl command.
 	Settings []Setting
+	// Dialect is the system that the scripts were written for. Empty: each script's sysctl names tell.
+	Dialect Dialect
+	// ReadFile reads a file that a script's commands name, relative to the script. Nil: there are none.
+	ReadFile func(name string) ([]byte, error)
 	// IgnoreDefaults passes over commands that run a script named defaults.
 	IgnoreDefaults bool
 	// IgnorePush leaves the PSH flag of what the engine sends out of the comparison.
 	IgnorePush bool
+	// IgnoreOptionOrder compares TCP options without their order and padding, which are a sender's to choose
+	// (RFC 9293 §3.1).
+	IgnoreOptionOrder bool
 	// Strict makes a packet that leaves and that the script does not mention a failure.
 	Strict bool
 }
 
 // settings are what a script runs with.
 type settings struct {
-	config    tcp.Config
-	options   tcp.Options
-	tolerance time.Duration
-	tsTick    time.Duration // 0: the values of timestamps are not looked at
-	local     [2]wire.Addr  // IPv4, IPv6
-	remote    [2]wire.Addr
-	v6        bool
+	config         tcp.Config
+	options        tcp.Options
+	tolerance      time.Duration
+	tsTick         time.Duration // 0: the values of timestamps are not looked at
+	local          [2]wire.Addr  // IPv4, IPv6
+	remote         [2]wire.Addr
+	v6             bool
+	dryRun         bool
+	mss            int // of the segments that a large packet of the peer is made of; 0: it is one segment
+	dialect        Dialect
+	anyOrder       bool // of TCP options
+	mssWithOptions bool // MSS is reported with the bytes that options take
 }
 
 const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
-	s := &settings{tolerance: o.Tolerance}
+	s := &settings{tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder}
 	s.options.NoMTUProbing = true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance
@@ -53,6 +68,18 @@ func newSettings(o *Options) *settings {
 
 func mustAddr(text string) wire.Addr { return wire.AddrFrom(netip.MustParseAddr(text)) }
 
+// sameConfig says whether a stack made with a could have been made with b.
+func sameConfig(a, b *tcp.Config) bool { return reflect.DeepEqual(a, b) }
+
+// programLines are about how a program that runs scripts behaves, or about a network that is two addresses here.
+var programLines = map[string]bool{
+	"gateway_ip": true, "netmask_ip": true, "init_scripts": true, "non_fatal": true, "speed": true, "verbose": true, "strict": true,
+	"debug": true, "tun_dev": true, "persistent_tun_dev": true, "fm_filter": true, "no_cleanup": true, "code_sockopt": true,
+	"code_format": true, "code_command": true, "wire_client_dev": true, "live_bind_port": true, "live_connect_port": true,
+	"bind_port": true, "connect_port": true,
+	"send_omit_free": true, // no buffer is used twice
+}
+
 // line applies a --name=value of a script's head.
 func (s *settings) line(name, value string) error {
 	var err error
@@ -63,9 +90,11 @@ func (s *settings) line(name, value string) error {
 		s.tsTick, err = microseconds(value)
 	case "mtu":
 		s.config.MTU, err = strconv.Atoi(value)
+	case "mss":
+		s.mss, err = strconv.Atoi(value)
 	case "ip_version":
 		switch value {
-		case "ipv4", "ipv6":
+		case "ipv4", "ipv6", "ipv4-mapped-ipv6": // on the wire the last is IPv4
 			s.v6 = value == "ipv6"
 		default:
 			return failf(Unsupported, 0, "--ip_version=%s", value)
@@ -74,10 +103,14 @@ func (s *settings) line(name, value string) error {
 		err = s.address(&s.local, value)
 	case "remote_ip":
 		err = s.address(&s.remote, value)
-	case "gateway_ip", "netmask_ip", "init_scripts", "non_fatal", "speed", "verbose", "strict", "dry_run":
-		// The network of a script is two addresses; the rest is about how a program that runs it behaves.
+	case "dialect":
+		s.dialect, err = ParseDialect(value)
+	case "dry_run":
+		s.dryRun = true
 	default:
-		return failf(Unsupported, 0, "--%s", name)
+		if !programLines[name] {
+			return failf(Unsupported, 0, "--%s", name)
+		}
 	}
 	if err != nil {
 		return failf(ParseError, 0, "--%s=%s: %v", name, value, err)
@@ -103,14 +136,70 @@ func microseconds(text string) (time.Duration, error) {
 	return time.Duration(n) * time.Microsecond, err
 }
 
-// asBuilt are settings of Linux that ask for what the engine does anyway, and the values that do.
-var asBuilt = map[string]string{
-	"tcp_abort_on_overflow": "0", "tcp_dsack": "1", "tcp_early_retrans": "3", "tcp_ecn": "0 2", "tcp_fack": "0",
-	"tcp_fastopen": "0 1 2 3", // a script that uses it fails where it does
-	"tcp_frto":     "1 2", "tcp_recovery": "1", "tcp_rfc1337": "1", "tcp_slow_start_after_idle": "1",
-	"tcp_tw_reuse": "0 1 2", "tcp_no_metrics_save": "1", "tcp_moderate_rcvbuf": "0", "tcp_low_latency": "0 1",
-	"tcp_autocorking": "0", "tcp_thin_linear_timeouts": "0", "tcp_retrans_collapse": "0", "tcp_stdurg": "0",
-	"tcp_syncookies": "0 1", "tcp_ecn_fallback": "0 1", "tcp_migrate_req": "0", "tcp_reordering": "3",
+// routeMetrics applies what `ip route change` says of a route.
+func (s *settings) routeMetrics(words []string) error {
+	for i := 0; i < len(words); i++ {
+		name, value := words[i], ""
+		if i+1 < len(words) {
+			value = words[i+1]
+		}
+		var err error
+		switch name {
+		case "initcwnd":
+			err = setInt(&s.config.InitialWindow, value)
+		case "rto_min":
+			err = s.routeTime(&s.options.MinRTO, value)
+		case "quickack":
+			s.options.QuickAck = value == "1"
+		case "advmss":
+			err = setInt(&s.options.MaxSegment, value)
+		case "mtu", "lock":
+			if name == "mtu" && value == "lock" {
+				continue
+			}
+			err = setInt(&s.config.MTU, value)
+		case "congctl":
+			s.options.Congestion, err = tcp.ParseCongestionControl(value)
+		case "initrwnd", "window", "features", "hoplimit", "reordering", "fastopen_no_cookie":
+			return failf(Unsupported, 0, "route metric %s", name)
+		default: // the prefix, via, dev, src, proto, scope and metric of a network with one route
+			continue
+		}
+		if err != nil {
+			return failf(Unsupported, 0, "route metric %s %s: %v", name, value, err)
+		}
+		i++
+	}
+	return nil
+}
+
+// routeTime reads 5ms, 200ms, 1s or a plain number of milliseconds.
+func (s *settings) routeTime(field *time.Duration, text string) error {
+	if d, err := time.ParseDuration(text); err == nil {
+		*field = d
+		return nil
+	}
+	return setDuration(field, text, time.Millisecond)
+}
+
+// queueing is tc qdisc: a plain queue in front of the link changes nothing, the fair queue paces. What loses or delays
+// packets is refused: a script's peer does that.
+func (s *settings) queueing(words []string) error {
+	for i, w := range words {
+		switch w {
+		case "pfifo", "noqueue", "pfifo_fast":
+			if i+1 < len(words) {
+				return failf(Unsupported, 0, "tc with a bound on the queue")
+			}
+			return nil
+		case "fq":
+			s.options.Pacing = true
+			return nil
+		case "del", "delete":
+			return nil
+		}
+	}
+	return failf(Unsupported, 0, "command tc %s", strings.Join(words, " "))
 }
 
 // number is the setting's value as a whole number from low on.
@@ -120,85 +209,6 @@ func number(value string, low int64) (int64, error) {
 		err = fmt.Errorf("%d is below %d", n, low)
 	}
 	return n, err
-}
-
-// sysctl applies a setting by the name that Linux, or this package below "starfish.", gives it.
-func (s *settings) sysctl(name, value string) error {
-	name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(name, "/proc/sys/"), "proc/sys/"), "/", ".")
-	value = strings.Join(strings.Fields(value), " ")
-	short, isTCP := strings.CutPrefix(name, "net.ipv4.")
-	own, isOwn := strings.CutPrefix(name, "starfish.")
-	if allowed, ok := asBuilt[short]; isTCP && ok {
-		for _, a := range strings.Fields(allowed) {
-			if a == value {
-				return nil
-			}
-		}
-		return failf(Unsupported, 0, "setting %s=%s", name, value)
-	}
-	var apply func(*settings, string) error
-	switch {
-	case isTCP:
-		apply = linuxSettings[short]
-	case isOwn:
-		apply = ownSettings[own]
-	}
-	if apply == nil {
-		return failf(Unsupported, 0, "setting %s", name)
-	}
-	if err := apply(s, value); err != nil {
-		return failf(Unsupported, 0, "setting %s=%s: %v", name, value, err)
-	}
-	return nil
-}
-
-var linuxSettings = map[string]func(*settings, string) error{
-	"tcp_sack":           func(s *settings, v string) error { s.options.NoSACK = v == "0"; return nil },
-	"tcp_mtu_probing":    func(s *settings, v string) error { s.options.NoMTUProbing = v == "0"; return nil },
-	"tcp_timestamps":     func(s *settings, v string) error { s.options.NoTimestamps = v == "0"; return nil },
-	"tcp_window_scaling": func(s *settings, v string) error { s.options.NoWindowScale = v == "0"; return nil },
-	"tcp_congestion_control": func(s *settings, v string) (err error) {
-		s.options.Congestion, err = tcp.ParseCongestionControl(v)
-		return err
-	},
-	"tcp_syn_retries":      func(s *settings, v string) error { return setInt(&s.options.SynRetries, v) },
-	"tcp_keepalive_time":   func(s *settings, v string) error { return setDuration(&s.options.KeepAlive, v, time.Second) },
-	"tcp_keepalive_intvl":  func(s *settings, v string) error { return setDuration(&s.options.KeepAliveInterval, v, time.Second) },
-	"tcp_keepalive_probes": func(s *settings, v string) error { return setInt(&s.options.KeepAliveCount, v) },
-	"tcp_fin_timeout":      func(s *settings, v string) error { return setDuration(&s.config.FinWait2, v, time.Second) },
-	"tcp_rto_min_us":       func(s *settings, v string) error { return setDuration(&s.options.MinRTO, v, time.Microsecond) },
-	"tcp_rmem":             func(s *settings, v string) error { return setMiddle(&s.options.RecvBuffer, v) },
-	"tcp_wmem":             func(s *settings, v string) error { return setMiddle(&s.options.SendBuffer, v) },
-	"tcp_max_syn_backlog":  func(s *settings, v string) error { return setInt(&s.config.Limits.SynQueue, v) },
-	"tcp_max_tw_buckets":   func(s *settings, v string) error { return setInt(&s.config.Limits.TimeWait, v) },
-	"ip_default_ttl":       func(s *settings, v string) error { n, err := number(v, 1); s.options.TTL = uint8(n); return err },
-}
-
-// ownSettings are what scripts pin that Linux has no name for.
-var ownSettings = map[string]func(*settings, string) error{
-	"initial_window":    func(s *settings, v string) error { return setInt(&s.config.InitialWindow, v) },
-	"delayed_ack_us":    func(s *settings, v string) error { return setDuration(&s.config.DelayedAck, v, time.Microsecond) },
-	"quick_acks": func(s *settings, v string) error {
-		if s.config.QuickAcks = -1; v == "0" {
-			return nil
-		}
-		return setInt(&s.config.QuickAcks, v)
-	},
-	"time_wait_us":      func(s *settings, v string) error { return setDuration(&s.config.TimeWait, v, time.Microsecond) },
-	"challenge_acks":    func(s *settings, v string) error { return setInt(&s.config.Limits.ChallengeAcks, v) },
-	"resets_per_second": func(s *settings, v string) error { return setInt(&s.config.Limits.ResetsPerSec, v) },
-	"initial_rto_us":    func(s *settings, v string) error { return setDuration(&s.options.InitialRTO, v, time.Microsecond) },
-	"min_rto_us":        func(s *settings, v string) error { return setDuration(&s.options.MinRTO, v, time.Microsecond) },
-	"connect_timeout_us": func(s *settings, v string) error {
-		return setDuration(&s.options.ConnectTimeout, v, time.Microsecond)
-	},
-	"user_timeout_us": func(s *settings, v string) error { return setDuration(&s.options.UserTimeout, v, time.Microsecond) },
-	"quick_ack":       func(s *settings, v string) error { s.options.QuickAck = v == "1"; return nil },
-	"pacing":          func(s *settings, v string) error { s.options.Pacing = v == "1"; return nil },
-	"no_delay":        func(s *settings, v string) error { s.options.NoDelay = v == "1"; return nil },
-	"mss":             func(s *settings, v string) error { return setInt(&s.options.MaxSegment, v) },
-	"recv_buffer":     func(s *settings, v string) error { return setInt(&s.options.RecvBuffer, v) },
-	"send_buffer":     func(s *settings, v string) error { return setInt(&s.options.SendBuffer, v) },
 }
 
 func setInt(field *int, value string) error {
@@ -211,13 +221,4 @@ func setDuration(field *time.Duration, value string, unit time.Duration) error {
 	n, err := number(value, 1)
 	*field = time.Duration(n) * unit
 	return err
-}
-
-// setMiddle takes the default of "minimum default maximum".
-func setMiddle(field *int, value string) error {
-	words := strings.Fields(value)
-	if len(words) != 3 {
-		return fmt.Errorf("want three numbers")
-	}
-	return setInt(field, words[1])
 }

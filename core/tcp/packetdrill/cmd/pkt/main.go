@@ -37,6 +37,13 @@ func main() {
 func run(args []string, out io.Writer) (failed int, err error) {
 	flags := flag.NewFlagSet("pkt", flag.ContinueOnError)
 	opt := packetdrill.Options{Defines: map[string]string{}}
+	for _, name := range []string{"ip_version", "local_ip", "remote_ip", "gateway_ip", "netmask_ip", "mtu", "mss", "tcp_ts_tick_usecs", "dialect"} {
+		flags.Func(name, "as the line --"+name+"=`VALUE` at the head of each script; the script's own goes before it", func(value string) error {
+			opt.Lines = append(opt.Lines, packetdrill.Setting{Name: name, Value: value})
+			return nil
+		})
+	}
+	flags.BoolVar(&opt.IgnoreOptionOrder, "ignore_option_order", false, "compare TCP options without their order and padding")
 	tolerance := flags.Int64("tolerance_usecs", 4000, "how far times may be off, in `microseconds`; scripts may say otherwise")
 	flags.BoolVar(&opt.IgnoreDefaults, "ignore_defaults", false, "pass over commands that run a script named defaults")
 	flags.BoolVar(&opt.IgnorePush, "ignore_push", false, "don't compare the PSH flag of what the engine sends")
@@ -129,5 +136,7 @@ func runFile(path string, opt *packetdrill.Options) error {
 	if err != nil {
 		return err
 	}
-	return packetdrill.Run(string(src), opt)
+	own := *opt
+	own.ReadFile = func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(filepath.Dir(path), name)) }
+	return packetdrill.Run(string(src), &own)
 }
