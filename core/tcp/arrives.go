@@ -34,6 +34,7 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 	if !s.checkAck(c, now, seg) {
 		return
 	}
+	c.keepTimestamp(now, seg)
 	s.checkUrgent(c, seg)
 	if !s.segmentText(c, now, seg) {
 		return
@@ -113,7 +114,7 @@ func acceptable(nxt seqnum.Value, wnd seqnum.Size, seg *segment) bool {
 
 // checkSequence is the first check, after PAWS (RFC 7323 §5.3 R1–R3).
 func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
-	if c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && !s.checkTimestamp(c, now, seg) {
+	if !s.checkTimestamp(c, now, seg) {
 		return false
 	}
 	if acceptable(c.rcv.nxt, c.rcvWindow(), seg) {
@@ -157,22 +158,32 @@ func (s *Stack) zeroWindowArrival(c *conn, seg *segment) bool {
 	return true
 }
 
-// checkTimestamp is PAWS (RFC 7323 §5.3), and keeps TS.Recent (§4.3). A segment without the option is accepted although
-// §3.2 says that it "SHOULD" be dropped: middleboxes and some peers strip it, and dropping would stall the connection.
+// checkTimestamp is PAWS (RFC 7323 §5.3). A segment without the option is accepted although §3.2 says that it "SHOULD" be
+// dropped: middleboxes and some peers strip it, and dropping would stall the connection.
 func (s *Stack) checkTimestamp(c *conn, now Time, seg *segment) bool {
-	fresh := int32(seg.Options.TSVal-c.rcv.tsRecent) >= 0
-	// §5.5: a timestamp that is 24 days old proves nothing.
-	if !fresh && now.Sub(c.rcv.tsAt) < pawsIdle && !seg.Flags.Has(wire.RST) {
-		s.stats.drop(DropPAWS)
-		c.noteOld(seg)
-		s.dupAck(c)
-		return false
+	if c.freshTimestamp(now, seg) || seg.Flags.Has(wire.RST) {
+		return true
 	}
-	// §4.3 (2): "If: SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent then SEG.TSval is copied to TS.Recent".
-	if seg.Seq.LessEq(c.rcv.lastAck) && acceptable(c.rcv.nxt, c.rcvWindow(), seg) {
+	s.stats.drop(DropPAWS)
+	c.noteOld(seg)
+	s.dupAck(c)
+	return false
+}
+
+// freshTimestamp says that seg is no older than the latest by its timestamp, as far as it tells. §5.5: one that is 24
+// days old proves nothing.
+func (c *conn) freshTimestamp(now Time, seg *segment) bool {
+	return !c.timestampsOn || !seg.Options.Set.Has(wire.OptTimestamps) ||
+		int32(seg.Options.TSVal-c.rcv.tsRecent) >= 0 || now.Sub(c.rcv.tsAt) >= pawsIdle
+}
+
+// keepTimestamp keeps TS.Recent, RFC 7323 §4.3 (2): "If: SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent then
+// SEG.TSval is copied to TS.Recent". It comes after the check of the ACK field, later than in the RFC's order: a segment
+// that RFC 5961 §5.2 discards as a blind attacker's must not make PAWS discard the peer's.
+func (c *conn) keepTimestamp(now Time, seg *segment) {
+	if c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && c.freshTimestamp(now, seg) && seg.Seq.LessEq(c.rcv.lastAck) {
 		c.rcv.tsRecent, c.rcv.tsAt = seg.Options.TSVal, now
 	}
-	return true
 }
 
 // pawsIdle is the time after which a timestamp clock of 1 ms has gone half around.

@@ -295,7 +295,9 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 		c.cc.onMSS(c.mss)
 		c.disarm(timerKeepAlive)
 		s.armKeepAlive(c, now)
-		s.updateWindow(c)
+		if opt.RecvBuffer != settled.RecvBuffer {
+			s.updateWindow(c)
+		}
 		s.wantTransmit(c)
 	}
 	return nil
