@@ -49,6 +49,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		st.NotSent = c.unsent()
 		st.RecvWindow = int(c.rcvWindow())
 		st.InFlight = c.pipe()
+		st.SACKed, st.Lost, st.Retransmitting = int(c.sent.sacked), int(c.sent.lost), c.sent.retransmitting()
 		st.CongestionWindow, st.SlowStartThresh = c.cc.cwnd(), c.cc.ssthresh()
 		if c.opt.Pacing {
 			st.PacingRate = c.cc.pacingRate(c.rtt.srtt)

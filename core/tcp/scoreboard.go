@@ -44,6 +44,16 @@ func (b *scoreboard) pipe(una, nxt seqnum.Value) int {
 	return int(una.Size(nxt)) - int(b.sacked) - int(b.lost)
 }
 
+// retransmitting counts the bytes that were sent again and may be under way.
+func (b *scoreboard) retransmitting() (n int) {
+	for i := range b.len() {
+		if r := b.at(i); r.flags&(recRetransmitted|recSacked|recLost) == recRetransmitted {
+			n += int(r.size())
+		}
+	}
+	return n
+}
+
 // push appends a range just sent. A range that continues the last one, sent at the same moment, is joined to it.
 func (b *scoreboard) push(pool *recordPool, r record) {
 	if n := b.len(); n > 0 {

@@ -36,6 +36,9 @@ type Status struct {
 	CongestionWindow int
 	SlowStartThresh  int
 	InFlight         int
+	SACKed           int // sent, and held by the peer out of order
+	Lost             int // sent, deemed lost, and not sent again since
+	Retransmitting   int // sent again, and neither acknowledged nor SACKed nor lost again
 	RTT, RTTVar      time.Duration
 	MinRTT           time.Duration
 	RTO              time.Duration

@@ -29,6 +29,8 @@ func init() {
 		"writev": (*runner).callWriteVector, "sendmsg": (*runner).callSendmsg,
 		"shutdown": (*runner).callShutdown, "close": (*runner).callClose, "fcntl": (*runner).callFcntl,
 		"ioctl": (*runner).callIoctl, "poll": (*runner).callPoll,
+		"epoll_create": (*runner).callEpollCreate, "epoll_create1": (*runner).callEpollCreate,
+		"epoll_ctl": (*runner).callEpollControl, "epoll_wait": (*runner).callEpollWait,
 		"setsockopt": (*runner).callSetsockopt, "getsockopt": (*runner).callGetsockopt,
 	}
 }
@@ -234,6 +236,9 @@ func (r *runner) callConnect(c *Call) (begun, error) {
 	if len(c.Args) < 2 {
 		return begun{}, failf(ParseError, 0, "connect wants an address")
 	}
+	if unspecified(&c.Args[1]) {
+		return atOnce(func() (int64, error) { return 0, r.disconnect(s) })
+	}
 	remote, err := r.endpoint(&c.Args[1], tcp.Endpoint{Addr: r.theirs(s.v6), Port: defaultPort})
 	if err != nil {
 		return begun{}, err
@@ -246,6 +251,22 @@ func (r *runner) callConnect(c *Call) (begun, error) {
 		}
 		return r.connectAgain(s, first && s.nonblocking)
 	}}, nil
+}
+
+// unspecified says whether an address is of the family AF_UNSPEC, which ends an association.
+func unspecified(e *Expr) bool {
+	family, ok := e.field("sa_family")
+	return e.Text == "AF_UNSPEC" || ok && family.Text == "AF_UNSPEC"
+}
+
+// disconnect gives up a socket's connection and leaves it as it was made.
+func (r *runner) disconnect(s *socket) error {
+	if s.conn != 0 {
+		_ = r.stack.Abort(r.now, s.conn) // of one that has ended there is nothing to abort
+		s.conn, s.flow, s.connecting, s.reported = 0, nil, false, false
+		s.peeked.Clear()
+	}
+	return r.changed()
 }
 
 func (r *runner) openActively(s *socket, remote tcp.Endpoint) (int64, error) {

@@ -1,7 +1,9 @@
 package packetdrill
 
 import (
+	"cmp"
 	"errors"
+	"strings"
 
 	"github.com/MUCZ/Starfish/core/tcp"
 )
@@ -12,14 +14,30 @@ var (
 	receiveFlags = []string{"MSG_DONTWAIT", "MSG_PEEK", "MSG_WAITALL"}
 )
 
+// refusedFlags are why flags are refused.
+var refusedFlags = map[string]string{
+	"MSG_ZEROCOPY": "a script's bytes are in no memory of its own",
+	"MSG_ERRQUEUE": "the engine has no error queue",
+	"MSG_OOB":      "urgent data is delivered in line (RFC 6093 §4)",
+	"MSG_FASTOPEN": "the engine opens without data",
+}
+
 func checkFlags(flags int64, known []string) error {
 	for _, name := range known {
 		flags &^= constants[name]
 	}
 	for name, bit := range constants {
-		if len(name) > 4 && name[:4] == "MSG_" && flags&bit != 0 {
-			return failf(Unsupported, 0, "flag %s", name)
+		if strings.HasPrefix(name, "MSG_") && flags&bit != 0 {
+			return failf(Unsupported, 0, "flag %s: %s", name, cmp.Or(refusedFlags[name], "the runner does not know what it does"))
 		}
+	}
+	return nil
+}
+
+// checkBuffer is what the kernel says of a call without a buffer.
+func (c *Call) checkBuffer(n int64) error {
+	if n > 0 && len(c.Args) > 1 && c.Args[1].Kind == ExprName && c.Args[1].Text == "NULL" {
+		return errno("EFAULT")
 	}
 	return nil
 }
@@ -43,6 +61,9 @@ func (r *runner) callRead(c *Call) (begun, error) {
 	}
 	flags, err := c.flagsAt(3, receiveFlags)
 	if err != nil {
+		return begun{}, err
+	}
+	if err := c.checkBuffer(n); err != nil {
 		return begun{}, err
 	}
 	return r.beginReceive(c, n, flags)
@@ -73,7 +94,21 @@ func (r *runner) callRecvmsg(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
-	return r.beginReceive(c, n, flags)
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	control, err := c.receivedControl()
+	if err != nil {
+		return begun{}, err
+	}
+	return begun{dontWait: s.dontWait(flags), try: func() (int64, error) {
+		n, err := r.receive(s, int(n), flags)
+		if err == nil {
+			err = r.compareControl(s, control)
+		}
+		return n, err
+	}}, nil
 }
 
 // vectorAt adds up the lengths of an iovec: [{..., 100}, {..., 200}].
@@ -108,9 +143,6 @@ func (c *Call) messageLength() (int64, error) {
 	if !ok {
 		return 0, failf(ParseError, 0, "%s's message has no msg_iov", c.Name)
 	}
-	if _, ok := c.Args[1].field("msg_control"); ok {
-		return 0, failf(Unsupported, 0, "ancillary data")
-	}
 	return vectorLength(&vector)
 }
 
@@ -121,6 +153,9 @@ func (r *runner) callWrite(c *Call) (begun, error) {
 	}
 	flags, err := c.flagsAt(3, sendFlags)
 	if err != nil {
+		return begun{}, err
+	}
+	if err := c.checkBuffer(n); err != nil {
 		return begun{}, err
 	}
 	return r.beginSend(c, n, flags)
@@ -138,6 +173,9 @@ func (r *runner) callSendmsg(c *Call) (begun, error) {
 	n, err := c.messageLength()
 	if err != nil {
 		return begun{}, err
+	}
+	if control, ok := c.Args[1].field("msg_control"); ok && len(control.Args) > 0 {
+		return begun{}, failf(Unsupported, 0, "ancillary data %s: the engine takes none", controlType(&control.Args[0]))
 	}
 	flags, err := c.flagsAt(2, sendFlags)
 	if err != nil {
@@ -276,7 +314,7 @@ func (r *runner) callIoctl(c *Call) (begun, error) {
 	var value func(st *tcp.Status) int
 	switch request {
 	case constants["SIOCINQ"]:
-		value = func(st *tcp.Status) int { return st.RecvQueue }
+		value = func(*tcp.Status) int { return int(r.unread(s)) }
 	case constants["SIOCOUTQ"]:
 		value = func(st *tcp.Status) int { return st.SendQueue }
 	case constants["SIOCOUTQNSD"]:

@@ -92,6 +92,9 @@ func (r *runner) readiness(e *polled) int64 {
 		}
 		return ready & e.events
 	}
+	if s.conn == 0 {
+		return out&e.events | constants["POLLHUP"]
+	}
 	st := r.status(s)
 	n, err := r.fillQuietly(s)
 	ended := n == 0 && err != nil && !errors.Is(err, tcp.ErrWouldBlock) && !errors.Is(err, tcp.ErrNotConnected)
@@ -113,6 +116,11 @@ func (r *runner) readiness(e *polled) int64 {
 		}
 	}
 	return ready&e.events | always
+}
+
+// receivedFin are the states behind the peer's FIN.
+var receivedFin = map[tcp.State]bool{
+	tcp.StateCloseWait: true, tcp.StateClosing: true, tcp.StateLastAck: true, tcp.StateTimeWait: true,
 }
 
 // fillQuietly looks whether there is something to read.

@@ -53,13 +53,30 @@ sysctl net.ipv4.tcp_slow_start_after_idle=0 net.ipv4.tcp_congestion_control=cubi
 
 // begin sets what a dialect's systems do unless told otherwise.
 func (d Dialect) begin(s *settings) {
-	if d != DialectFreeBSD {
-		return
+	switch d {
+	case DialectLinux:
+		// Linux pushes too when half the largest window has been written since it last did. RFC 9293 §3.9.1.2 asks for PSH
+		// on the last buffered segment only, so that the rest is a sender's to choose.
+		s.anyPush = true
+	case DialectFreeBSD:
+		const slop = 200 * time.Millisecond // net.inet.tcp.rexmit_slop is added to every timeout
+		s.options.MinRTO = 30*time.Millisecond + slop
+		s.options.RecvBuffer, s.options.SendBuffer = 65536, 32768
+		s.options.Congestion = tcp.CongestionReno
+		s.config.QuickAcks = -1
+		s.anyOrder = true
 	}
-	const slop = 200 * time.Millisecond // net.inet.tcp.rexmit_slop is added to every timeout
-	s.options.MinRTO = 30*time.Millisecond + slop
-	s.options.RecvBuffer, s.options.SendBuffer = 65536, 32768
-	s.options.Congestion = tcp.CongestionReno
-	s.config.QuickAcks = -1
-	s.anyOrder = true
+}
+
+// reportedBuffer is what getsockopt says of a buffer of n bytes: Linux doubles what it was set to, FreeBSD rounds the
+// receive buffer of a connection up to whole segments.
+func (d Dialect) reportedBuffer(n int, receive bool, st *tcp.Status) int64 {
+	switch {
+	case d == DialectLinux:
+		return 2 * int64(n)
+	case d == DialectFreeBSD && receive && established(st) && st.MSS > 0:
+		return int64((n + st.MSS - 1) / st.MSS * st.MSS)
+	default:
+		return int64(n)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/wire"
 )
 
 // linuxStates are the engine's states by Linux's numbers.
@@ -62,6 +63,14 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"pacing_rate":    func(st *tcp.Status) float64 { return float64(st.PacingRate) },
 	"snd_wnd":        func(st *tcp.Status) float64 { return float64(st.SendWindow) },
 	"rcv_wnd":        func(st *tcp.Status) float64 { return float64(st.RecvWindow) },
+	"lost":           func(st *tcp.Status) float64 { return segments(st.Lost, st) },
+	"sacked":         func(st *tcp.Status) float64 { return segments(st.SACKed, st) },
+	"retrans":        func(st *tcp.Status) float64 { return segments(st.Retransmitting, st) },
+	"total_rto":      func(st *tcp.Status) float64 { return float64(st.Timeouts) },
+	"fackets":        func(*tcp.Status) float64 { return 0 }, // Linux counts none any more
+	"reordering":     func(*tcp.Status) float64 { return 3 }, // RFC 8985's DupThresh; its window adapts in time, not in segments
+	"advmss":         func(st *tcp.Status) float64 { return float64(st.PathMTU - headers(st)) },
+	"delivered_ce":   func(*tcp.Status) float64 { return 0 },
 	"rcv_ooopack":    func(st *tcp.Status) float64 { return float64(st.Reordered) },
 }
 
@@ -71,9 +80,19 @@ func caState(st *tcp.Status) int64 {
 		return constants["TCP_CA_Recovery"]
 	case "loss":
 		return constants["TCP_CA_Loss"]
-	default:
-		return constants["TCP_CA_Open"]
 	}
+	if st.SACKed > 0 {
+		return constants["TCP_CA_Disorder"]
+	}
+	return constants["TCP_CA_Open"]
+}
+
+// headers is the length of the headers without options.
+func headers(st *tcp.Status) int {
+	if st.Local.Addr.Is4() {
+		return wire.IPv4HeaderLen + wire.TCPHeaderLen
+	}
+	return wire.IPv6HeaderLen + wire.TCPHeaderLen
 }
 
 func optionBits(st *tcp.Status) float64 {

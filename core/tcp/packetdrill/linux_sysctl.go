@@ -48,7 +48,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_synack_retries":                 asBuilt("5"),
 	"tcp_thin_linear_timeouts":           asBuilt("0"),
 	"tcp_reordering":                     asBuilt("3"),
-	"tcp_invalid_ratelimit":              noEffect, // challenge ACKs are limited by count
+	"tcp_invalid_ratelimit":              invalidRateLimit,
 	"tcp_slow_start_after_idle":          noEffect, // a script that sees it fails where it does
 	"tcp_fastopen":                       noEffect, // likewise
 	"tcp_fastopen_key":                   noEffect, // likewise
@@ -110,4 +110,16 @@ func threeSizes(value string) (usual, most int, err error) {
 	}
 	err = setInt(&most, words[2])
 	return usual, most, err
+}
+
+// invalidRateLimit is the least time between challenge ACKs of one connection, in milliseconds.
+func invalidRateLimit(s *settings, value string) error {
+	n, err := number(value, 0)
+	if err != nil {
+		return err
+	}
+	if s.config.Limits.ChallengeAcks = 1_000_000; n > 0 {
+		s.config.Limits.ChallengeAcks = int(max(1, 1000/n))
+	}
+	return nil
 }

@@ -71,7 +71,7 @@ func flagText(flags wire.Flags) string {
 func (r *runner) compare(f *flow, want *Packet, got *sentPacket) string {
 	s := want.Segment
 	wantFlags, gotFlags := s.Flags, got.seg.Flags
-	if r.opt.IgnorePush {
+	if r.set.anyPush {
 		wantFlags, gotFlags = wantFlags&^wire.PSH, gotFlags&^wire.PSH
 	}
 	first := f.toLive(s.Seq)

@@ -69,7 +69,7 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	if e.At.Any {
 		earliest, latest = 0, r.now.Add(patience)
 	}
-	got, err := r.next(latest)
+	got, err := r.next(want, latest)
 	if err != nil {
 		return err
 	}
@@ -102,20 +102,25 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	return r.overdue()
 }
 
-// next waits for the next packet to leave, at most to latest.
-func (r *runner) next(latest tcp.Time) (*sentPacket, error) {
-	for len(r.sent) == 0 && len(r.wakes) > 0 && r.wakes[0] <= latest {
-		if err := r.advanceTo(r.wakes[0]); err != nil {
+// next waits for the next packet to leave that the script is about, at most to latest: the connection that packets went to
+// last, or the ports that want names. The end of an earlier connection goes by unseen, unless the run is strict.
+func (r *runner) next(want *Packet, latest tcp.Time) (*sentPacket, error) {
+	for {
+		for len(r.sent) == 0 && len(r.wakes) > 0 && r.wakes[0] <= latest {
+			if err := r.advanceTo(r.wakes[0]); err != nil {
+				return nil, err
+			}
+		}
+		ok, err := r.waitSent(max(latest, r.now))
+		if err != nil || !ok {
 			return nil, err
 		}
+		p := r.sent[0]
+		r.sent = r.sent[1:]
+		if r.opt.Strict || r.focus == nil || want.SrcPort != 0 || r.flowOfSent(&p) == r.focus {
+			return &p, nil
+		}
 	}
-	ok, err := r.waitSent(max(latest, r.now))
-	if err != nil || !ok {
-		return nil, err
-	}
-	p := r.sent[0]
-	r.sent = r.sent[1:]
-	return &p, nil
 }
 
 // joined adds the segments that follow p to it, when the script wants more bytes at once: it was written for a system

@@ -15,6 +15,7 @@ type runner struct {
 	set *settings
 
 	sockets   map[int64]*socket
+	epolls    map[int64]*epoll
 	flows     []*flow
 	focus     *flow   // the connection that packets are of which don't say
 	listening *socket // the last one
@@ -72,7 +73,7 @@ func Run(src string, opt *Options) error {
 
 func newRunner(opt *Options) *runner {
 	return &runner{
-		engine: newEngine(), opt: opt, set: newSettings(opt), sockets: map[int64]*socket{},
+		engine: newEngine(), opt: opt, set: newSettings(opt), sockets: map[int64]*socket{}, epolls: map[int64]*epoll{},
 		names: map[string]float64{}, cookies: map[string][]byte{},
 	}
 }

@@ -50,13 +50,14 @@ type settings struct {
 	mss            int // of the segments that a large packet of the peer is made of; 0: it is one segment
 	dialect        Dialect
 	anyOrder       bool // of TCP options
+	anyPush        bool // of segments with data
 	mssWithOptions bool // MSS is reported with the bytes that options take
 }
 
 const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
-	s := &settings{tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder}
+	s := &settings{tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
 	s.options.NoMTUProbing = true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance

@@ -25,6 +25,8 @@ type socket struct {
 	lingers    bool          // SO_LINGER is on
 	keepAlive  bool          // SO_KEEPALIVE is on
 	more       bool          // the last send said MSG_MORE
+	inq        bool          // TCP_INQ is on
+	filled     uint64        // sends that found the buffer full
 	lingerFor  int64         // of SO_LINGER, seconds
 	keepIdle   time.Duration // of TCP_KEEPIDLE; 0 when not set
 	peeked     zbuf.Chain    // received, not read by the script yet
@@ -130,6 +132,9 @@ func (r *runner) send(s *socket, n int) (int, error) {
 	data.Clear()
 	if err != nil {
 		return 0, err
+	}
+	if sent < n {
+		s.filled++
 	}
 	if sent == 0 && n > 0 {
 		return 0, tcp.ErrWouldBlock // nothing has changed: not to be tried again before something does

@@ -8,8 +8,9 @@ import (
 
 // sockopt is a socket option: how it is set, and what it reads as.
 type sockopt struct {
-	set func(r *runner, s *socket, n int64) error
-	get func(r *runner, s *socket) int64
+	set     func(r *runner, s *socket, n int64) error
+	get     func(r *runner, s *socket) int64
+	refused string // why there is neither
 }
 
 type optionKey struct{ level, name string }
@@ -46,28 +47,61 @@ var ignored = sockopt{set: func(*runner, *socket, int64) error { return nil }}
 const defaultKeepIdle = 2 * time.Hour // RFC 9293 §3.8.4, MUST-28
 
 var socketOptions = map[optionKey]sockopt{
-	{"SOL_SOCKET", "SO_REUSEADDR"}:   ignored,
-	{"SOL_SOCKET", "SO_REUSEPORT"}:   ignored,
-	{"SOL_SOCKET", "SO_PRIORITY"}:    ignored,
-	{"SOL_SOCKET", "SO_ERROR"}:       {get: func(*runner, *socket) int64 { return 0 }}, // see getError
-	{"SOL_SOCKET", "SO_SNDBUF"}:      wholeNumber(func(s *socket) *int { return &s.options.SendBuffer }),
-	{"SOL_SOCKET", "SO_RCVBUF"}:      wholeNumber(func(s *socket) *int { return &s.options.RecvBuffer }),
-	{"SOL_SOCKET", "SO_SNDBUFFORCE"}: wholeNumber(func(s *socket) *int { return &s.options.SendBuffer }),
-	{"SOL_SOCKET", "SO_RCVBUFFORCE"}: wholeNumber(func(s *socket) *int { return &s.options.RecvBuffer }),
-	{"SOL_SOCKET", "SO_KEEPALIVE"}:   flag(func(s *socket) *bool { return &s.keepAlive }),
-	{"SOL_TCP", "TCP_NODELAY"}:       flag(func(s *socket) *bool { return &s.options.NoDelay }),
-	{"SOL_TCP", "TCP_CORK"}:          flag(func(s *socket) *bool { return &s.options.Cork }),
-	{"SOL_TCP", "TCP_QUICKACK"}:      flag(func(s *socket) *bool { return &s.options.QuickAck }),
-	{"SOL_TCP", "TCP_KEEPIDLE"}:      duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
-	{"SOL_TCP", "TCP_KEEPINTVL"}:     duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
-	{"SOL_TCP", "TCP_KEEPCNT"}:       wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
-	{"SOL_TCP", "TCP_SYNCNT"}:        wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
-	{"SOL_TCP", "TCP_USER_TIMEOUT"}:  duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
+	{"SOL_SOCKET", "SO_REUSEADDR"}:       ignored,
+	{"SOL_SOCKET", "SO_REUSEPORT"}:       ignored,
+	{"SOL_SOCKET", "SO_PRIORITY"}:        ignored,
+	{"SOL_SOCKET", "SO_ERROR"}:           {get: func(*runner, *socket) int64 { return 0 }}, // see getError
+	{"SOL_SOCKET", "SO_SNDBUF"}:          bufferSize(false),
+	{"SOL_SOCKET", "SO_RCVBUF"}:          bufferSize(true),
+	{"SOL_SOCKET", "SO_SNDBUFFORCE"}:     bufferSize(false),
+	{"SOL_SOCKET", "SO_RCVBUFFORCE"}:     bufferSize(true),
+	{"SOL_SOCKET", "SO_DEBUG"}:           ignored,
+	{"SOL_SOCKET", "SO_MARK"}:            ignored,
+	{"SOL_SOCKET", "SO_TXREHASH"}:        ignored,
+	{"SOL_SOCKET", "SO_RCVLOWAT"}:        refused("readers are woken by every byte"),
+	{"SOL_SOCKET", "SO_ZEROCOPY"}:        refused("a script's bytes are in no memory of its own"),
+	{"SOL_SOCKET", "SO_TIMESTAMPING"}:    refused("the engine has no error queue"),
+	{"SOL_SOCKET", "SO_TIMESTAMP"}:       refused("the engine does not tell when bytes arrived"),
+	{"SOL_SOCKET", "SO_TIMESTAMPNS"}:     refused("the engine does not tell when bytes arrived"),
+	{"SOL_SOCKET", "SO_BUSY_POLL"}:       ignored,
+	{"SOL_SOCKET", "SO_BINDTODEVICE"}:    ignored, // there is one
+	{"SOL_SOCKET", "SO_MAX_PACING_RATE"}: refused("the pacing rate is the congestion control's"),
+	{"SOL_SOCKET", "SO_TYPE"}:            {get: func(*runner, *socket) int64 { return constants["SOCK_STREAM"] }},
+	{"SOL_SOCKET", "SO_ACCEPTCONN"}:      {get: func(_ *runner, s *socket) int64 { return oneIf(s.listener != 0) }},
+	{"SOL_SOCKET", "SO_KEEPALIVE"}:       flag(func(s *socket) *bool { return &s.keepAlive }),
+	{"SOL_TCP", "TCP_NODELAY"}:           flag(func(s *socket) *bool { return &s.options.NoDelay }),
+	{"SOL_TCP", "TCP_CORK"}:              flag(func(s *socket) *bool { return &s.options.Cork }),
+	{"SOL_TCP", "TCP_QUICKACK"}:          flag(func(s *socket) *bool { return &s.options.QuickAck }),
+	{"SOL_TCP", "TCP_KEEPIDLE"}:          duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
+	{"SOL_TCP", "TCP_KEEPINTVL"}:         duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
+	{"SOL_TCP", "TCP_KEEPCNT"}:           wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
+	{"SOL_TCP", "TCP_SYNCNT"}:            wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
+	{"SOL_TCP", "TCP_USER_TIMEOUT"}:      duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
 	{"SOL_TCP", "TCP_MAXSEG"}: {
 		set: func(_ *runner, s *socket, n int64) error { s.options.MaxSegment = int(n); return nil },
 		get: func(r *runner, s *socket) int64 { return int64(r.status(s).MSS) },
 	},
-	{"SOL_TCP", "TCP_INFO"}: {get: func(*runner, *socket) int64 { return 0 }},
+	{"SOL_TCP", "TCP_INFO"}:   {get: func(*runner, *socket) int64 { return 0 }},
+	{"SOL_TCP", "TCP_NOPUSH"}: flag(func(s *socket) *bool { return &s.options.Cork }),
+	{"SOL_TCP", "TCP_NOOPT"}: {set: func(_ *runner, s *socket, n int64) error {
+		s.options.NoSACK, s.options.NoTimestamps, s.options.NoWindowScale = n != 0, n != 0, n != 0
+		return nil
+	}},
+	{"SOL_TCP", "TCP_INQ"}:              flag(func(s *socket) *bool { return &s.inq }),
+	{"SOL_TCP", "TCP_KEEPINIT"}:         duration(time.Second, func(s *socket) *time.Duration { return &s.options.ConnectTimeout }),
+	{"SOL_TCP", "TCP_NOTSENT_LOWAT"}:    refused("writers are woken by free space in the send buffer"),
+	{"SOL_TCP", "TCP_LINGER2"}:          refused("the wait in FIN-WAIT-2 is a setting of the stack"),
+	{"SOL_TCP", "TCP_DEFER_ACCEPT"}:     refused("connections are accepted when they are established"),
+	{"SOL_TCP", "TCP_WINDOW_CLAMP"}:     refused("the receive buffer bounds the window"),
+	{"SOL_TCP", "TCP_MD5SIG"}:           refused("the engine signs no segments (RFC 2385)"),
+	{"SOL_TCP", "TCP_REPAIR"}:           refused("a connection's state can't be set from outside"),
+	{"SOL_TCP", "TCP_ULP"}:              refused("there are no protocols above"),
+	{"SOL_TCP", "TCP_TX_DELAY"}:         refused("the link does not delay"),
+	{"SOL_TCP", "TCP_ZEROCOPY_RECEIVE"}: refused("a script's bytes are in no memory of its own"),
+	{"SOL_TCP", "TCP_SAVE_SYN"}:         refused("the engine does not keep SYNs"),
+	{"SOL_TCP", "TCP_LOG"}:              ignored,
+	{"SOL_TCP", "TCP_LOGDUMP"}:          ignored,
+	{"SOL_TCP", "TCP_RACK_PACE_ALWAYS"}: refused("the pacing rate is the congestion control's"),
 	{"SOL_IP", "IP_TTL"}: {
 		set: func(_ *runner, s *socket, n int64) error { s.options.TTL = uint8(n); return nil },
 		get: func(_ *runner, s *socket) int64 { return int64(s.options.TTL) },
@@ -90,6 +124,38 @@ var levels = map[string]string{
 	"SOL_IPV6": "SOL_IPV6", "IPPROTO_IPV6": "SOL_IPV6",
 }
 
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// bufferSize is SO_SNDBUF or SO_RCVBUF.
+func bufferSize(receive bool) sockopt {
+	field := func(s *socket) *int {
+		if receive {
+			return &s.options.RecvBuffer
+		}
+		return &s.options.SendBuffer
+	}
+	return sockopt{
+		set: func(_ *runner, s *socket, n int64) error { *field(s) = int(n); return nil },
+		get: func(r *runner, s *socket) int64 {
+			return r.set.dialect.reportedBuffer(*field(s), receive, ptr(r.status(s)))
+		},
+	}
+}
+
+// refused is an option that the engine can't honour; a script that depends on it would not show what it claims to.
+func refused(why string) sockopt { return sockopt{refused: why} }
+
+// noValue are options whose value is no number; what they ask for leaves the engine as it is.
+var noValue = map[string]bool{
+	"TCP_FUNCTION_BLK": true, // which of its stacks FreeBSD runs
+	"TCP_CCALGOOPT":    true,
+}
+
 // optionOf finds the option that a call is about.
 func (c *Call) optionOf() (name string, o sockopt, err error) {
 	if len(c.Args) < 4 {
@@ -101,10 +167,18 @@ func (c *Call) optionOf() (name string, o sockopt, err error) {
 		return name, socketOptions[optionKey{"SOL_IP", "IP_TTL"}], nil
 	case "IPV6_TCLASS":
 		return name, socketOptions[optionKey{"SOL_IP", "IP_TOS"}], nil
+	case "IPV6_MTU_DISCOVER":
+		return name, socketOptions[optionKey{"SOL_IP", "IP_MTU_DISCOVER"}], nil
 	case "SO_LINGER", "TCP_CONGESTION":
 		return name, o, nil
 	}
 	o, ok := socketOptions[optionKey{levels[c.Args[1].Text], name}]
+	if o.refused != "" {
+		return name, o, failf(Unsupported, 0, "%s of %s: %s", c.Name, name, o.refused)
+	}
+	if noValue[name] && c.Name == "setsockopt" {
+		return name, o, nil
+	}
 	if !ok || c.Name == "setsockopt" && o.set == nil || c.Name == "getsockopt" && o.get == nil {
 		return name, o, failf(Unsupported, 0, "%s of %s", c.Name, name)
 	}
@@ -121,12 +195,19 @@ func (r *runner) callSetsockopt(c *Call) (begun, error) {
 		return begun{}, err
 	}
 	value := &c.Args[3]
+	if noValue[name] {
+		return atOnce(func() (int64, error) { return 0, nil })
+	}
 	switch name {
 	case "SO_LINGER":
 		return r.setLinger(s, value)
 	case "TCP_CONGESTION":
 		return atOnce(func() (int64, error) {
-			cc, err := tcp.ParseCongestionControl(value.Text)
+			name := value.Text
+			if name == "newreno" {
+				name = "reno"
+			}
+			cc, err := tcp.ParseCongestionControl(name)
 			if err != nil {
 				return 0, failf(Unsupported, 0, "congestion control %q", value.Text)
 			}
@@ -224,7 +305,7 @@ func (r *runner) callGetsockopt(c *Call) (begun, error) {
 		if err != nil {
 			return 0, err
 		}
-		if got := o.get(r, s); got != n {
+		if got := o.get(r, s); got != n && !(name == "TCP_INFO") {
 			return 0, failf(WrongResult, 0, "%s is %d, want %d", name, got, n)
 		}
 		return 0, nil
