@@ -46,6 +46,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 		MTU:             cfg.MTU,
 		Pool:            pool,
 		Shards:          shards,
+		DropFragments:   e.DropFragments,
 		Logf:            log.Sugar().Infof,
 		// Defaults of connections are laid under each client's options instead: they can change.
 		TCP: tcp.Config{

@@ -56,7 +56,7 @@ func TestCut(t *testing.T) {
 			if v.tcp.Flags.Has(wire.FIN) != last || v.tcp.Flags.Has(wire.PSH) != last || v.tcp.Flags.Has(wire.CWR) != (i == 0) {
 				t.Errorf("segment %d has the flags %v", i, v.tcp.Flags)
 			}
-			if want := uint16(0xfffe + i); !v6 && v.ip.ID != want {
+			if want := uint32(uint16(0xfffe + i)); !v6 && v.ip.ID != want {
 				t.Errorf("segment %d has the identifier %#x, want %#x", i, v.ip.ID, want)
 			}
 			if v.tcp.Options.TSVal != 5 || v.tcp.Window != 9 || v.tcp.Ack != 7 {

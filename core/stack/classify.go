@@ -15,6 +15,7 @@ const (
 	protocolOther protocol = iota
 	protocolTCP
 	protocolICMP
+	protocolFragment
 	protocolMalformed
 )
 
@@ -24,11 +25,20 @@ const (
 	protocolOffset6 = 6
 )
 
+// Of IPv4's fragmentation word: offset and "more fragments" (RFC 791 §3.1).
+const (
+	fragmentOffset4 = 6
+	fragmentMask4   = 0x3fff
+)
+
 // protocolOf looks at the protocol's number, where no IPv6 extension header is in the way without a whole parse.
 func protocolOf(p *tun.Packet) protocol {
 	head := p.Head.Bytes()
 	switch {
 	case len(head) >= wire.IPv4HeaderLen && head[0]>>4 == 4:
+		if binary.BigEndian.Uint16(head[fragmentOffset4:])&fragmentMask4 != 0 {
+			return protocolFragment
+		}
 		return protocolNumber(wire.Protocol(head[protocolOffset4]))
 	case len(head) >= wire.IPv6HeaderLen && head[0]>>4 == 6:
 		if n := protocolNumber(wire.Protocol(head[protocolOffset6])); n != protocolOther {
@@ -37,6 +47,9 @@ func protocolOf(p *tun.Packet) protocol {
 		var ip wire.IP
 		if wire.ParseIPSplit(head, p.Body.Len(), &ip) != wire.None {
 			return protocolMalformed
+		}
+		if ip.IsFragment() {
+			return protocolFragment
 		}
 		return protocolNumber(ip.Protocol)
 	}
@@ -60,7 +73,7 @@ func (s *shard) flowOwner(p *tun.Packet) *shard {
 	}
 	var ip wire.IP
 	head := p.Head.Bytes()
-	if wire.ParseIPSplit(head, p.Body.Len(), &ip) != wire.None || ip.IsFragment() || len(head) < ip.HeaderLen+4 {
+	if wire.ParseIPSplit(head, p.Body.Len(), &ip) != wire.None || len(head) < ip.HeaderLen+4 {
 		return s
 	}
 	ports := head[ip.HeaderLen:]

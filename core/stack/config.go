@@ -32,6 +32,9 @@ type Config struct {
 	BufferMemory int64
 	// Shards is the number of engines without a device; with one, each queue has its shard. Default 1.
 	Shards int
+	// DropFragments drops packets that come in fragments instead of putting them together, within the bounds of package
+	// fragment. TCP does not need them: it fits its segments to the path.
+	DropFragments bool
 	// Logf takes the few lines that an operator should see. Nil drops them.
 	Logf func(format string, args ...any)
 	// Tap, if not nil, is shown every packet from the start; see SetTap.

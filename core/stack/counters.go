@@ -9,10 +9,12 @@ type counters struct {
 	handedOver                       uint64 // packets that came to another queue than their shard's
 	deviceFull, inboxFull, noBuffers uint64 // times that something had to wait
 	echoReplies                      uint64
+	fragmentsIn, reassembled         uint64
 
 	dropMalformed uint64 // not an IP packet
 	dropProtocol  uint64 // neither TCP nor ICMP
-	dropICMP      uint64 // not for us, fragments, or too many echo requests
+	dropFragment  uint64 // fragments refused, and packets that never became whole
+	dropICMP      uint64 // not for us, or too many echo requests
 	dropNoBuffers uint64 // the pool was exhausted, or nearly so
 	dropNoDevice  uint64 // to the outside world, and there is no way
 	dropDevice    uint64 // the device refused it
@@ -33,9 +35,12 @@ func (c *counters) each(visit func(name string, value uint64)) {
 	visit("InternalFull", c.inboxFull)
 	visit("ShardHandedOver", c.handedOver)
 	visit("EchoReplies", c.echoReplies)
+	visit("FragmentsIn", c.fragmentsIn)
+	visit("FragmentsReassembled", c.reassembled)
 	visit("Drop:DeviceMalformed", c.dropMalformed)
 	visit("Drop:DeviceProtocol", c.dropProtocol)
 	visit("Drop:ICMPNotAnswered", c.dropICMP)
+	visit("Drop:Reassembly", c.dropFragment)
 	visit("Drop:NoBuffers", c.dropNoBuffers)
 	visit("Drop:NoDevice", c.dropNoDevice)
 	visit("Drop:DeviceRefused", c.dropDevice)

@@ -238,14 +238,17 @@ func TestNetcat(t *testing.T) {
 func TestEcho(t *testing.T) {
 	overDevices(t, func(t *testing.T, lab *lab) {
 		for _, to := range []string{"10.144.0.2", "10.144.200.1", "fd00:144::77"} {
-			for _, size := range []int{0, 1, 1000} {
+			for _, size := range []int{0, 1, 1000, 9000} { // the last in fragments, except on the largest MTU
 				if err := lab.echo(to, size); err != nil {
 					t.Errorf("echo of %d bytes to %s: %v", size, to, err)
 				}
 			}
 		}
-		if n := counter(t, lab.stack, "EchoReplies"); n != 9 {
-			t.Errorf("%d replies, want 9", n)
+		if n := counter(t, lab.stack, "EchoReplies"); n != 12 {
+			t.Errorf("%d replies, want 12", n)
+		}
+		if n := counter(t, lab.stack, "FragmentsReassembled"); lab.stack.MTU() < 9000 && n != 3 {
+			t.Errorf("%d packets put together of fragments, want 3", n)
 		}
 		if err := lab.echo("10.144.255.255", 8); err == nil {
 			t.Error("a broadcast is answered")
@@ -277,7 +280,7 @@ func (l *lab) echo(to string, size int) error {
 		return err
 	}
 	conn.SetDeadline(time.Now().Add(time.Second))
-	buf := make([]byte, 2048)
+	buf := make([]byte, 16<<10)
 	for {
 		n, _, err := conn.(*net.IPConn).ReadFrom(buf) // Read would give IPv4's header too
 		if err != nil {

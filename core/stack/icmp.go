@@ -56,7 +56,7 @@ func (s *shard) receiveICMP(p *tun.Packet) {
 		p.Release()
 		return
 	}
-	if !s.owns(ip.Dst) || ip.IsFragment() {
+	if !s.owns(ip.Dst) {
 		s.counters.dropICMP++
 		p.Release()
 		return

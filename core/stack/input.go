@@ -133,11 +133,18 @@ func (s *shard) receive(p *tun.Packet) {
 		p.Release()
 		return
 	}
+	s.dispatch(p)
+}
+
+// dispatch passes a packet on by what it carries.
+func (s *shard) dispatch(p *tun.Packet) {
 	switch protocolOf(p) {
 	case protocolTCP:
 		s.forward(s.flowOwner(p), p)
 	case protocolICMP:
 		s.receiveICMP(p)
+	case protocolFragment:
+		s.receiveFragment(p)
 	case protocolMalformed:
 		s.counters.dropMalformed++
 		p.Release()

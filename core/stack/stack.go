@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/MUCZ/Starfish/core/fragment"
 	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/tun"
 	"github.com/MUCZ/Starfish/core/zbuf"
@@ -22,6 +23,8 @@ type Stack struct {
 	shards []*shard
 	epoch  time.Time
 	tap    atomic.Pointer[Tap]
+
+	fragments fragments
 
 	nextShard atomic.Uint32 // whose turn it is to open a connection
 	listening sync.Mutex    // a listener is made on all shards or on none
@@ -43,6 +46,7 @@ func New(cfg Config) (*Stack, error) {
 		return nil, fmt.Errorf("stack: random secret: %w", err)
 	}
 	s := &Stack{cfg: cfg, owned: newOwnedSet(cfg.Addresses, cfg.KernelAddresses), memory: newMemory(cfg.Pool), epoch: time.Now()}
+	s.fragments.held = fragment.New(cfg.Pool, fragment.Limits{})
 	s.SetTap(cfg.Tap)
 	for i := range cfg.Shards {
 		shard, err := newShard(s, i, secret)
@@ -71,6 +75,7 @@ func (s *Stack) Close() error {
 		for _, shard := range s.shards {
 			<-shard.done
 		}
+		s.fragments.clear()
 		// Only now, so that no shard hands anything to one that is gone.
 		for _, shard := range s.shards {
 			shard.inbox.clear()

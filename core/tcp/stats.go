@@ -10,7 +10,7 @@ const (
 	DropBadTransportChecksum Drop = iota
 	DropNotOurs                   // destination address is not owned
 	DropBadSource                 // source address can't be answered
-	DropFragment                  // IPv4 fragments and IPv6 fragment headers: path MTU discovery makes them needless
+	DropFragment                  // whose packets the shell did not put together
 	DropUnknownProtocol
 	DropSynQueueFull
 	DropAcceptQueueFull

@@ -20,7 +20,7 @@ type IP struct {
 	TTL            uint8
 	TrafficClass   uint8  // DSCP and ECN
 	FlowLabel      uint32 // IPv6 only
-	ID             uint16 // IPv4, or the low half of the fragment header's
+	ID             uint32 // of a fragment; IPv4's has 16 bits and stands in every packet
 	DontFragment   bool   // IPv4 only
 	MoreFragments  bool
 	FragmentOffset int // bytes
@@ -37,7 +37,7 @@ func (ip *IP) PayloadLen() int { return ip.TotalLen - ip.HeaderLen }
 func (ip *IP) IsFragment() bool { return ip.MoreFragments || ip.FragmentOffset != 0 }
 
 // ParseIP parses the network header of the packet in b. It verifies the IPv4 header's checksum, and walks IPv6 extension
-// headers. A packet may be a super-segment of up to 65,535 bytes.
+// headers up to that of a fragment. A packet may be a super-segment of up to 65,535 bytes.
 func ParseIP(b []byte, ip *IP) Problem { return ParseIPSplit(b, 0, ip) }
 
 // ParseIPSplit is ParseIP for a packet whose headers are in head and of which bodyLen more bytes are elsewhere.

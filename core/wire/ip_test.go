@@ -35,7 +35,7 @@ func randomIP(r *rand.Rand) IP {
 		ip.FlowLabel = r.Uint32() & 0xfffff
 		return ip
 	}
-	ip.ID = uint16(r.Uint32())
+	ip.ID = uint32(uint16(r.Uint32()))
 	ip.DontFragment = r.IntN(2) == 0
 	ip.MoreFragments = r.IntN(2) == 0
 	ip.FragmentOffset = r.IntN(100) * 8

@@ -29,7 +29,7 @@ func parseIPv4(b []byte, ip *IP) Problem {
 	ip.TTL = b[8]
 	ip.TrafficClass = b[1]
 	ip.FlowLabel = 0
-	ip.ID = binary.BigEndian.Uint16(b[4:])
+	ip.ID = uint32(binary.BigEndian.Uint16(b[4:]))
 	ip.DontFragment = fragment&ipv4DontFragment != 0
 	ip.MoreFragments = fragment&ipv4MoreFragments != 0
 	ip.FragmentOffset = int(fragment&ipv4OffsetMask) * 8
@@ -93,7 +93,7 @@ func putIPv4(b []byte, ip *IP, payloadLen int) int {
 	b[0] = 4<<4 | IPv4HeaderLen/4
 	b[1] = ip.TrafficClass
 	binary.BigEndian.PutUint16(b[2:], uint16(total))
-	binary.BigEndian.PutUint16(b[4:], ip.ID)
+	binary.BigEndian.PutUint16(b[4:], uint16(ip.ID))
 	binary.BigEndian.PutUint16(b[6:], fragment)
 	b[8] = ip.TTL
 	b[9] = byte(ip.Protocol)

@@ -70,7 +70,10 @@ func walkExtensions(b []byte, ip *IP) Problem {
 		}
 		ip.Protocol = Protocol(b[ip.HeaderLen])
 		ip.HeaderLen += length
-		if ip.FragmentOffset != 0 { // what follows is the middle of something
+		if ip.IsFragment() { // what follows is a part of something
+			if ip.Protocol == extFragment {
+				return BadExtensionHeader
+			}
 			return None
 		}
 	}
@@ -129,13 +132,10 @@ func fragmentHeader(b []byte, ip *IP) (int, Problem) {
 	if len(b) < length {
 		return 0, Truncated
 	}
-	if ip.IsFragment() {
-		return 0, BadExtensionHeader
-	}
 	word := binary.BigEndian.Uint16(b[2:])
 	ip.FragmentOffset = int(word &^ 7)
 	ip.MoreFragments = word&1 != 0
-	ip.ID = uint16(binary.BigEndian.Uint32(b[4:]))
+	ip.ID = binary.BigEndian.Uint32(b[4:])
 	return length, None
 }
 

@@ -109,6 +109,7 @@ type Engine struct {
 	QuickAcks     int           `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
 	TimeWait      time.Duration `yaml:"time_wait"`
 	FinWait2      time.Duration `yaml:"fin_wait_2"`
+	DropFragments bool          `yaml:"drop_fragments"` // instead of putting packets together
 }
 
 // Default returns the configuration of a daemon that is told nothing.

@@ -42,6 +42,7 @@ var rules = []rule{
 	{pkg: "/core/seqnum", std: engineStd, why: "arithmetic"},
 	{pkg: "/core/wire", may: []string{"/core/seqnum"}, std: engineStd, why: "bytes to validated values and back"},
 	{pkg: "/core/zbuf", may: []string{"golang.org/x/sys"}, why: "buffers know nothing of what is in them"},
+	{pkg: "/core/fragment", may: []string{"/core/wire", "/core/zbuf"}, std: engineStd, why: "packets put together; the shell holds it"},
 	{
 		pkg: "/core/tcp/packetdrill", may: []string{"/core/seqnum", "/core/wire", "/core/zbuf", "/core/tcp"},
 		why: "scripts run against the engine alone, in virtual time",
