@@ -66,9 +66,23 @@ func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.Co
 	if err != nil {
 		d.registry.unreserveConnection(s)
 		f := failed("connect", remote.String(), err).with("remote", remote.String())
-		return nil, d.explainLocal(f, local.Addr())
+		return nil, d.explainLocal(d.explainLoopback(f, remote.Addr()), local.Addr())
 	}
 	return d.adopt("connect", newConnection(s, conn, options, 0))
+}
+
+// explainLoopback says where the kernel is reached instead of on its loopback, which no packet from outside reaches.
+func (d *Daemon) explainLoopback(f *failure, remote netip.Addr) *failure {
+	if f.errno != unix.ENETUNREACH || !remote.Unmap().IsLoopback() {
+		return f
+	}
+	f.detail = "network is unreachable: " + remote.String() + " is the kernel's own loopback"
+	for _, a := range d.network.kernel {
+		if a.Is4() == remote.Unmap().Is4() {
+			f.detail += "; the kernel's side of " + d.network.device.Name() + " is " + a.String()
+		}
+	}
+	return f
 }
 
 // explainLocal says which addresses there are when the one that was asked for is none of them.

@@ -22,6 +22,10 @@ func (s *Stack) Connect(now Time, local, remote Endpoint, opt *Options) (ConnID,
 		return 0, ErrAddrNotOwned
 	case remote.Addr.IsUnspecified() || remote.Addr.IsMulticast() || remote.Addr.IsBroadcast():
 		return 0, ErrNetUnreachable
+	case remote.Addr.IsLoopback() && !s.owns(remote.Addr):
+		// RFC 1122 §3.2.1.3(g), RFC 4291 §2.5.3: loopback addresses must not appear outside a host. They would vanish on
+		// the device, and the open with them for as long as it may last.
+		return 0, ErrNetUnreachable
 	case remote.Port == 0 || remote.Addr.Is4() != local.Addr.Is4():
 		return 0, ErrInvalid
 	case s.conns.used >= s.conns.limit:

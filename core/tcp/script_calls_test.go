@@ -63,6 +63,7 @@ func TestOpenCallIllegal(t *testing.T) {
 		{"remote port unspecified", h.local, tcp.Endpoint{Addr: h.remote.Addr}, tcp.ErrInvalid},
 		{"remote multicast", h.local, tcp.Endpoint{Addr: wire.Addr4([4]byte{224, 0, 0, 1}), Port: 1}, tcp.ErrNetUnreachable},
 		{"remote broadcast", h.local, tcp.Endpoint{Addr: wire.Addr4([4]byte{255, 255, 255, 255}), Port: 1}, tcp.ErrNetUnreachable},
+		{"remote loopback", h.local, tcp.Endpoint{Addr: wire.Addr4([4]byte{127, 0, 0, 1}), Port: 1}, tcp.ErrNetUnreachable},
 		{"remote of another family", h.local, tcp.Endpoint{Addr: wire.Addr16([16]byte{0xfd, 15: 1}), Port: 1}, tcp.ErrInvalid},
 		{"local not ours", tcp.Endpoint{Addr: h.remote.Addr, Port: 1}, h.remote, tcp.ErrAddrNotOwned},
 	} {

@@ -34,6 +34,7 @@ func TestConnectErrors(t *testing.T) {
 		{"no way to the host", []string{"connect", "--connect-timeout", "5s", "198.51.100.2:80"}, `connect 198\.51\.100\.2:80: no route to host`},
 		{"forbidden by a router", []string{"connect", "--connect-timeout", "5s", "198.51.100.3:80"}, `connect 198\.51\.100\.3:80: (no route to host|permission denied)`},
 		{"no way to the network", []string{"connect", "--connect-timeout", "5s", "203.0.113.1:80"}, `connect 203\.0\.113\.1:80: (network is unreachable|no route to host)`},
+		{"the kernel's loopback", []string{"connect", "127.0.0.1:80"}, `connect 127\.0\.0\.1:80: network is unreachable: .*loopback; the kernel's side of sf0 is 10\.144\.0\.1`},
 		{"unknown name", []string{"connect", "no-such-host.invalid:80"}, `connect no-such-host\.invalid:80: lookup no-such-host\.invalid.*: .+`},
 		{"not our address", []string{"connect", "--source", "10.9.9.9", kernelV4 + ":1"}, `connect 10\.144\.0\.1:1: cannot assign requested address: 10\.9\.9\.9 .*`},
 		{"the kernel's address", []string{"listen", kernelV4 + ":80"}, `listen 10\.144\.0\.1:80: cannot assign requested address: 10\.144\.0\.1 belongs to the kernel's side of sf0`},
