@@ -257,7 +257,8 @@ undo() {
 }
 
 restart_one() {
-	local n=$1 forwards=
+	# What is taken from one device's state is not for the next one.
+	local n=$1 forwards='' OPT_OWNER=$OPT_OWNER OPT_MULTI_QUEUE=$OPT_MULTI_QUEUE
 	if has_state "$n"; then
 		forwards=$(state_get "$n" forward)
 		: "${OPT_OWNER:=$(state_get "$n" owner)}"

@@ -271,6 +271,19 @@ func TestMultiQueue(t *testing.T) {
 	wantContains(t, ns.Run(t, "ip -d link show dev tun5"), "multi_queue")
 }
 
+// TestRestartKeepsWhatEachHad holds that the owner and the queues of one device don't become the next one's.
+func TestRestartKeepsWhatEachHad(t *testing.T) {
+	t.Parallel()
+	ns := host(t)
+	must(t, ns, "start --owner 1001 --multi-queue 5")
+	must(t, ns, "start --owner 1002 6")
+	out := must(t, ns, "restart 5 6")
+	wantContains(t, out, "tun5: started, .*owner uid 1001", "tun6: started, .*owner uid 1002")
+	if got := ns.Run(t, "ip -d link show dev tun6"); !strings.Contains(got, "user 1002") || strings.Contains(got, "multi_queue on") {
+		t.Errorf("tun6 is\n%s", got)
+	}
+}
+
 func TestStatusTellsWhoUsesIt(t *testing.T) {
 	t.Parallel()
 	ns := host(t)
