@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: deps.sh build|test|check
+# usage: deps.sh test|check
 #
 # Installs the Debian packages whose commands are missing, one line for each. Where it
 # cannot (no apt, no root and no sudo) it says what is missing and goes on: tests that
@@ -87,10 +87,9 @@ install_quietly() {
 main() {
 	local want=()
 	case ${1:-} in
-	build) want=("${BUILD[@]}") ;;
 	test) want=("${BUILD[@]}" "${TEST[@]}") ;;
 	check) want=("${BUILD[@]}" "${TEST[@]}" "${CHECK[@]}") ;;
-	*) usage_error "say what for: build, test or check" ;;
+	*) usage_error "say what for: test or check" ;;
 	esac
 	have go || die "there is no Go: install 1.26 or later from https://go.dev/dl/ or your distribution"
 

@@ -18,7 +18,7 @@ put() { install -D "$@"; }
 # put_unit FILE TARGET: with the paths of this installation.
 put_unit() {
 	mkdir -p -- "$(dirname -- "$2")"
-	sed -e "s|/usr/bin/|$BINDIR/|" -e "s|/usr/lib/starfish/|$LIBDIR/starfish/|" -e "s|$BINDIR/kill|/bin/kill|" "$1" >"$2"
+	sed -e "s|/usr/bin/|$BINDIR/|" -e "s|/usr/lib/starfish/|$LIBDIR/starfish/|" "$1" >"$2"
 	chmod 644 "$2"
 }
 

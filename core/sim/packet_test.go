@@ -62,7 +62,7 @@ func TestCut(t *testing.T) {
 			if v.tcp.Options.TSVal != 5 || v.tcp.Window != 9 || v.tcp.Ack != 7 {
 				t.Errorf("segment %d has another header: %s", i, describe(q.data))
 			}
-			if j := content(1).mismatch(q.data[len(q.data)-v.payload:], uint64(v.tcp.Seq)); !last && i < 1 && j >= 0 {
+			if j := content(1).mismatch(q.data[len(q.data)-v.payload:], 0xfffffc00+uint64(i*size)); j >= 0 {
 				t.Errorf("segment %d has other payload at %d", i, j)
 			}
 		}
