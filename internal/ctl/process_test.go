@@ -3,6 +3,7 @@ package ctl
 import (
 	"bufio"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,23 @@ func TestProcess(t *testing.T) {
 		}
 		if status := server.wait(t); status != exitError || !strings.Contains(server.stderr.String(), "starfishctl: read "+daemontest.Host+":") ||
 			!strings.HasSuffix(server.stderr.String(), ": connection reset by peer\n") {
+			t.Errorf("server: status %d, stderr %q", status, server.stderr.String())
+		}
+	})
+	t.Run("unreadable stdin", func(t *testing.T) {
+		server, address := listenOn(t, socket)
+		caller := exec.Command(binary, "connect", "--socket", socket, address)
+		directory, err := os.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer directory.Close()
+		caller.Stdin = directory
+		out, err := caller.CombinedOutput()
+		if exitStatus(err) != exitError || string(out) != "starfishctl: read /dev/stdin: is a directory\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+		if status := server.wait(t); status != exitError {
 			t.Errorf("server: status %d, stderr %q", status, server.stderr.String())
 		}
 	})

@@ -26,13 +26,18 @@ const (
 // The peer's FIN closes one direction only: what stdin has ready is still sent, until its end or until it makes the
 // relay wait. A terminal or an idle pipe would hold it for ever otherwise.
 func (a *app) relay(ctx context.Context, conn *client.Conn, stdin *os.File) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	stopAbort := context.AfterFunc(ctx, func() { a.abandon(conn) })
 	defer stopAbort()
-	up := &upstream{conn: conn, stdin: stdin, done: make(chan struct{})}
+	up := &upstream{conn: conn, stdin: stdin, fail: fail, done: make(chan struct{})}
 	go up.run()
 	_, err := io.Copy(stdoutWriter{a.stdout}, conn)
 	if err != nil {
 		a.abandon(conn)
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
 		return err
 	}
 	if err := up.finish(); err != nil {
@@ -70,6 +75,7 @@ func (w stdoutWriter) Write(p []byte) (int, error) {
 type upstream struct {
 	conn  *client.Conn
 	stdin *os.File
+	fail  context.CancelCauseFunc // ends the relay: the peer must not take half of stdin for all of it
 	done  chan struct{}
 	err   error // after done was closed
 
@@ -95,6 +101,9 @@ func (u *upstream) Read(p []byte) (int, error) {
 	u.reading.Store(true)
 	n, err := u.stdin.Read(p)
 	u.reading.Store(false)
+	if err != nil && !errors.Is(err, io.EOF) {
+		u.fail(err)
+	}
 	return n, err
 }
 

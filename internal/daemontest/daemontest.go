@@ -77,6 +77,7 @@ func Run(t testing.TB, socket string) (kill func()) {
 	var log bytes.Buffer // to be read once the process has ended
 	cmd := exec.Command(binary, "--link", "memory", "--socket", socket)
 	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // when the tests are killed, no cleanup runs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
