@@ -17,7 +17,7 @@ type Config struct {
 	// itself, and needs no privilege.
 	Device tun.Device
 	// Addresses are the prefixes that the Stack owns: connections may start from any address in them. When the user
-	// names no source, the first prefix of the family gives it: the address before the slash, if it can be used, else
+	// names no source, the prefix nearest to the peer gives it (RFC 6724): the address before the slash, if it can be used, else
 	// the first that can. Required.
 	Addresses []netip.Prefix
 	// KernelAddresses are those in the prefixes that belong to the kernel's side of the device.

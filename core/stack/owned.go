@@ -70,25 +70,3 @@ func (p *ownedPrefix) has(hi, lo uint64) bool {
 	}
 	return !p.prefix.Addr().Is4() || lo != p.lo|^p.loMask
 }
-
-// source returns the address that connections to remote start from when the user names none.
-func (o *ownedSet) source(remote wire.Addr) (wire.Addr, bool) {
-	for i := range o.prefixes {
-		p := o.prefixes[i].prefix
-		if p.Addr().Is4() != remote.Is4() {
-			continue
-		}
-		if a := wire.AddrFrom(p.Addr()); o.has(a) {
-			return a, true
-		}
-		// No more than the kernel's addresses and the edges can stand in the way.
-		a := p.Masked().Addr()
-		for range len(o.kernel) + 2 {
-			if a.IsValid() && p.Contains(a) && o.has(wire.AddrFrom(a)) {
-				return wire.AddrFrom(a), true
-			}
-			a = a.Next()
-		}
-	}
-	return wire.Addr{}, false
-}

@@ -48,30 +48,6 @@ func TestOwnedSet(t *testing.T) {
 	}
 }
 
-func TestSource(t *testing.T) {
-	kernel := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("10.9.0.2")}
-	for _, c := range []struct {
-		owned        []netip.Prefix
-		remote, want string
-	}{
-		{prefixes("10.0.0.7/24"), "192.0.2.1", "10.0.0.7"},
-		{prefixes("10.0.0.0/24"), "192.0.2.1", "10.0.0.2"},
-		{prefixes("10.0.0.1/24"), "192.0.2.1", "10.0.0.2"},
-		{prefixes("10.9.0.1/24"), "192.0.2.1", "10.9.0.3"},
-		{prefixes("fd00::5/64", "10.0.0.7/24"), "192.0.2.1", "10.0.0.7"},
-		{prefixes("fd00::5/64", "10.0.0.7/24"), "fd00::1", "fd00::5"},
-		{prefixes("fd00::/64"), "fd00::9", "fd00::1"},
-		{prefixes("10.0.0.7/24"), "fd00::9", ""},
-		{prefixes("10.0.0.1/32"), "192.0.2.1", ""},
-		{prefixes("255.255.255.255/32"), "192.0.2.1", "255.255.255.255"},
-	} {
-		got, ok := newOwnedSet(c.owned, kernel).source(addr(c.remote))
-		if ok != (c.want != "") || ok && got != addr(c.want) {
-			t.Errorf("source for %s in %v: %v, %v; want %q", c.remote, c.owned, got, ok, c.want)
-		}
-	}
-}
-
 func TestOwnedDoesNotAllocate(t *testing.T) {
 	o := newOwnedSet(prefixes("10.0.0.7/24", "fd00::5/64"), nil)
 	a := addr("fd00::99")
