@@ -63,7 +63,7 @@ func (c *Config) setDefaults() error {
 	if c.Pool == nil || c.Owns == nil {
 		return fmt.Errorf("%w: Config needs Pool and Owns", ErrInvalid)
 	}
-	defaults := defaultOptions()
+	defaults := DefaultOptions()
 	c.Defaults = c.Defaults.withDefaults(&defaults)
 	orDefault(&c.MTU, 1500)
 	orDefault(&c.Shards, 1)

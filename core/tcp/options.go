@@ -146,8 +146,8 @@ func orDefault[T comparable](field *T, value T) {
 	}
 }
 
-// defaultOptions are what the field's users know from Linux, except where a reason stands beside the value.
-func defaultOptions() Options {
+// DefaultOptions are what zero fields stand for: what the field's users know from Linux, except where a reason stands beside the value.
+func DefaultOptions() Options {
 	return Options{
 		Congestion:        CongestionCubic,
 		InitialRTO:        time.Second,            // RFC 6298 §2.1

@@ -13,7 +13,7 @@ func TestOptionsValidate(t *testing.T) {
 		ok bool
 	}{
 		"zero":                       {Options{}, true},
-		"defaults":                   {defaultOptions(), true},
+		"defaults":                   {DefaultOptions(), true},
 		"keep-alive off":             {Options{KeepAlive: -1}, true},
 		"one byte of buffer":         {Options{RecvBuffer: 1, SendBuffer: 1}, true},
 		"initial RTO of 1 µs":        {Options{InitialRTO: time.Microsecond}, false},
@@ -67,7 +67,7 @@ func TestOptionsDefaultsReachEveryField(t *testing.T) {
 	if got := full.withDefaults(&empty); got != full {
 		t.Errorf("set: %+v\nwant %+v", got, full)
 	}
-	other := defaultOptions()
+	other := DefaultOptions()
 	if got := full.withDefaults(&other); got != full {
 		t.Errorf("defaults override what is set: %+v", got)
 	}

@@ -61,11 +61,11 @@ func TestDefaultsFile(t *testing.T) {
 		opt           Options
 		probes, bytes int
 	}{
-		{"../common/defaults.sh", Options{ReadFile: read}, 4, 0},
-		{"source ../common/defaults.sh", Options{ReadFile: read}, 4, 0},
-		{"./defaults.sh", Options{ReadFile: read}, 0, 262144},
-		{"./defaults.sh", Options{IgnoreDefaults: true}, 0, 0},
-		{"../common/defaults.sh && sysctl -q net.ipv4.tcp_keepalive_probes=5", Options{ReadFile: read, IgnoreDefaults: true}, 5, 0},
+		{"../common/defaults.sh", Options{ReadFile: read}, 4, 4 << 20},
+		{"source ../common/defaults.sh", Options{ReadFile: read}, 4, 4 << 20},
+		{"./defaults.sh", Options{ReadFile: read}, 9, 262144},
+		{"./defaults.sh", Options{IgnoreDefaults: true}, 9, 4 << 20},
+		{"../common/defaults.sh && sysctl -q net.ipv4.tcp_keepalive_probes=5", Options{ReadFile: read, IgnoreDefaults: true}, 5, 4 << 20},
 	}
 	for _, tt := range tests {
 		r := newRunner(&tt.opt)

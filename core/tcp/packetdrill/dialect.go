@@ -1,11 +1,14 @@
 package packetdrill
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/wire"
 )
 
 // Dialect is the system that a script was written for: the defaults that its scripts take for granted, and what their
@@ -35,10 +38,15 @@ func ParseDialect(name string) (Dialect, error) {
 	return 0, fmt.Errorf("%q is no dialect: starfish, linux or freebsd", name)
 }
 
-// dialectOf tells the dialect of a script by the names of its settings.
+// freeBSDSyn is a SYN as FreeBSD orders its options, among the scripts' ways to write it.
+var freeBSDSyn = regexp.MustCompile(`> *(\[[a-z0-9]+\] *)?S[EWA.]* .*<mss \d+, *nop, *wscale \d+, *sackOK`)
+
+// dialectOf tells the dialect of a script by the names of its settings, and by its SYNs.
 func dialectOf(src string) Dialect {
 	switch {
 	case strings.Contains(src, "net.inet.") || strings.Contains(src, "kern.") || strings.Contains(src, "kldload"):
+		return DialectFreeBSD
+	case freeBSDSyn.MatchString(src):
 		return DialectFreeBSD
 	case strings.Contains(src, "defaults.sh") || strings.Contains(src, "net.ipv4.") || strings.Contains(src, "net/ipv4/"):
 		return DialectLinux
@@ -61,22 +69,48 @@ func (d Dialect) begin(s *settings) {
 	case DialectFreeBSD:
 		const slop = 200 * time.Millisecond // net.inet.tcp.rexmit_slop is added to every timeout
 		s.options.MinRTO = 30*time.Millisecond + slop
-		s.options.RecvBuffer, s.options.SendBuffer = 65536, 32768
+		s.receiveBuffer(64<<10, 2<<20)
+		s.options.SendBuffer = 32 << 10
 		s.options.Congestion = tcp.CongestionReno
+		s.options.KeepAliveCount = 8
 		s.config.QuickAcks = -1
-		s.anyOrder = true
+		s.anyOrder, s.mssWithOptions = true, true
 	}
 }
 
 // reportedBuffer is what getsockopt says of a buffer of n bytes: Linux doubles what it was set to, FreeBSD rounds the
 // receive buffer of a connection up to whole segments.
-func (d Dialect) reportedBuffer(n int, receive bool, st *tcp.Status) int64 {
+func (s *settings) reportedBuffer(n int, receive bool, st *tcp.Status) int64 {
+	unset := receive && n == s.options.RecvBuffer && s.recvSpace > 0
+	if unset {
+		n = s.recvSpace
+	}
 	switch {
-	case d == DialectLinux:
+	case s.dialect == DialectLinux && !unset:
 		return 2 * int64(n)
-	case d == DialectFreeBSD && receive && established(st) && st.MSS > 0:
+	case s.dialect == DialectFreeBSD && receive && st.State >= tcp.StateSynReceived && st.MSS > 0:
 		return int64((n + st.MSS - 1) / st.MSS * st.MSS)
 	default:
 		return int64(n)
 	}
+}
+
+// reportedMSS is what TCP_MAXSEG and tcpi_snd_mss say: Linux takes off the bytes of the options that every segment
+// carries, FreeBSD does not.
+func (s *settings) reportedMSS(st *tcp.Status) int {
+	const timestamps = 12 // with their padding
+	if s.mssWithOptions && st.Timestamps {
+		return st.MSS + timestamps
+	}
+	return st.MSS
+}
+
+// windowLags says whether a window that left may stand for the one that a script of another system wants: silly window
+// avoidance holds the right edge back by less than a segment (RFC 9293 §3.8.6.2.2).
+func (s *settings) windowLags(want, got uint16, st *tcp.Status) bool {
+	segment := st.MSS
+	if segment == 0 { // TIME-WAIT without a user
+		segment = cmp.Or(s.config.MTU, 1500) - wire.IPv6HeaderLen - wire.TCPHeaderLen
+	}
+	return s.dialect == DialectFreeBSD && got != 0 && got < want && int(want-got)<<st.RecvWScale < segment
 }

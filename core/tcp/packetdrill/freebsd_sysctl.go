@@ -15,8 +15,13 @@ var freeBSDSettings = map[string]applySetting{
 	},
 	"net.inet.tcp.sack.enable": switchSetting(func(s *settings) *bool { return &s.options.NoSACK }, "0"),
 	"net.inet.tcp.ecn.enable":  asBuilt("0", "2"),
-	"net.inet.tcp.recvspace":   intSetting(func(s *settings) *int { return &s.options.RecvBuffer }),
-	"net.inet.tcp.sendspace":   intSetting(func(s *settings) *int { return &s.options.SendBuffer }),
+	"net.inet.tcp.recvspace": func(s *settings, v string) error {
+		var n int
+		err := setInt(&n, v)
+		s.receiveBuffer(n, s.options.RecvBuffer)
+		return err
+	},
+	"net.inet.tcp.sendspace": intSetting(func(s *settings) *int { return &s.options.SendBuffer }),
 	"net.inet.tcp.cc.algorithm": func(s *settings, v string) (err error) {
 		if v == "newreno" {
 			v = "reno"
@@ -39,11 +44,15 @@ var freeBSDSettings = map[string]applySetting{
 		s.config.TimeWait *= 2
 		return err
 	},
-	"net.inet.ip.ttl":                                    func(s *settings, v string) error { n, err := number(v, 1); s.options.TTL = uint8(n); return err },
-	"net.inet6.ip6.hlim":                                 func(s *settings, v string) error { n, err := number(v, 1); s.options.TTL = uint8(n); return err },
-	"net.inet.tcp.mssdflt":                               noEffect,
-	"net.inet.tcp.v6mssdflt":                             noEffect,
-	"kern.ipc.maxsockbuf":                                noEffect,
+	"net.inet.ip.ttl":        func(s *settings, v string) error { n, err := number(v, 1); s.options.TTL = uint8(n); return err },
+	"net.inet6.ip6.hlim":     func(s *settings, v string) error { n, err := number(v, 1); s.options.TTL = uint8(n); return err },
+	"net.inet.tcp.mssdflt":   noEffect,
+	"net.inet.tcp.v6mssdflt": noEffect,
+	"kern.ipc.maxsockbuf": func(s *settings, v string) error {
+		n, err := number(v, 1)
+		s.receiveBuffer(s.recvSpace, int(min(n, tcp.MaxBuffer)))
+		return err
+	},
 	"kern.ipc.soacceptqueue":                             noEffect,
 	"kern.ipc.somaxconn":                                 noEffect,
 	"net.inet.tcp.rexmit_slop":                           noEffect, // the dialect's floor of the timeout has it
@@ -51,7 +60,7 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.ecn.maxretries":                        asBuilt("1"),
 	"net.inet.tcp.ecn.plusplus":                          asBuilt("0"),
 	"net.inet.tcp.ecn.generalized":                       asBuilt("0"),
-	"net.inet.tcp.icmp_may_rst":                          asBuilt("1"),
+	"net.inet.tcp.icmp_may_rst":                          noEffect, // a script that sees it fails where it does
 	"net.inet.tcp.blackhole":                             asBuilt("0"),
 	"net.inet.tcp.drop_synfin":                           asBuilt("0"),
 	"net.inet.tcp.always_keepalive":                      noEffect, // sockets ask for it by SO_KEEPALIVE
@@ -86,9 +95,9 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.nolocaltimewait":                       noEffect,
 	"net.inet.tcp.fast_finwait2_recycle":                 asBuilt("0"),
 	"net.inet.tcp.isn_reseed_interval":                   noEffect,
-	"net.inet.tcp.insecure_rst":                          asBuilt("0"),
-	"net.inet.tcp.insecure_syn":                          asBuilt("0"),
-	"net.inet.tcp.insecure_ack":                          asBuilt("0"),
+	"net.inet.tcp.insecure_rst":                          noEffect, // a script that sees it fails where it does
+	"net.inet.tcp.insecure_syn":                          noEffect, // a script that sees it fails where it does
+	"net.inet.tcp.insecure_ack":                          noEffect, // a script that sees it fails where it does
 	"net.inet.tcp.ack_war_timewindow":                    noEffect, // challenge ACKs are limited by count
 	"net.inet.tcp.ack_war_cnt":                           noEffect,
 	"net.inet.tcp.ts_offset_per_conn":                    asBuilt("1"),

@@ -113,17 +113,23 @@ func (r *runner) info(name string) (float64, error) {
 	if field == nil {
 		return 0, failf(Unsupported, 0, "%s", name)
 	}
-	var st tcp.Status
-	for _, id := range r.stack.Connections(nil) {
-		if err := r.stack.OrphanStatus(id, &st); err != nil {
-			continue
-		}
-		if r.focus == nil || st.Local == r.focus.local && st.Remote == r.focus.remote {
-			return field(&st), nil
-		}
-	}
-	if r.listening != nil && r.focus == nil {
+	if r.listening != nil && r.focus == nil && len(r.stack.Connections(nil)) == 0 {
 		return field(&tcp.Status{State: tcp.StateListen}), nil
 	}
-	return field(&tcp.Status{}), nil
+	st := r.statusOf(r.focus)
+	if name == "tcpi_snd_mss" {
+		return float64(r.set.reportedMSS(st)), nil
+	}
+	return field(st), nil
+}
+
+// statusOf is the state of a flow's connection, or of any when f is nil: closed when there is none.
+func (r *runner) statusOf(f *flow) *tcp.Status {
+	var st tcp.Status
+	for _, id := range r.stack.Connections(nil) {
+		if err := r.stack.OrphanStatus(id, &st); err == nil && (f == nil || st.Local == f.local && st.Remote == f.remote) {
+			return &st
+		}
+	}
+	return &tcp.Status{}
 }

@@ -84,9 +84,9 @@ var linuxSettings = map[string]applySetting{
 
 // receiveMemory takes "minimum default maximum". The maximum decides the window scale.
 func receiveMemory(s *settings, value string) error {
-	_, most, err := threeSizes(value)
+	usual, most, err := threeSizes(value)
 	if err == nil {
-		s.options.RecvBuffer = most
+		s.receiveBuffer(usual, most)
 	}
 	return err
 }

@@ -84,7 +84,7 @@ func (r *runner) compare(f *flow, want *Packet, got *sentPacket) string {
 		return "length"
 	case s.HasAck && !s.AnyAck && seqnum.Value(s.Ack) != got.seg.Ack:
 		return "acknowledgment number"
-	case s.HasWindow && s.Window != got.seg.Window:
+	case s.HasWindow && s.Window != got.seg.Window && !r.set.windowLags(s.Window, got.seg.Window, r.statusOf(f)):
 		return "window"
 	case s.Urgent != got.seg.Urgent:
 		return "urgent pointer"

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/MUCZ/Starfish/core/wire"
 )
@@ -13,7 +14,7 @@ var icmpNames = map[bool]map[string]icmpName{
 			"net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3, "frag_needed": 4,
 			"source_route_failed": 5, "net_unknown": 6, "host_unknown": 7, "source_host_isolated": 8, "net_prohibited": 9,
 			"host_prohibited": 10, "net_unreachable_for_tos": 11, "host_unreachable_for_tos": 12, "packet_filtered": 13,
-			"host_precedence_violation": 14, "precedence_cutoff": 15, "comm_prohibited": 13, "proto_unreachable": 2,
+			"host_precedence_violation": 14, "precedence_violation": 14, "precedence_cutoff": 15, "comm_prohibited": 13, "proto_unreachable": 2,
 		}},
 		"source_quench": {wire.ICMPSourceQuench, nil},
 		"time_exceeded": {wire.ICMPTimeExceeded, map[string]uint8{
@@ -47,6 +48,9 @@ func (p *parser) icmp() (*ICMP, error) {
 	m := &ICMP{V6: p.word() == "icmpv6" || p.v6}
 	name := p.word()
 	known, ok := icmpNames[m.V6][name]
+	if n, isNumber := numbered(name, "type_"); isNumber {
+		known, ok = icmpName{kind: n}, true
+	}
 	if !ok {
 		return nil, failf(Unsupported, p.line(), "ICMP message %q", name)
 	}
@@ -54,6 +58,9 @@ func (p *parser) icmp() (*ICMP, error) {
 	for {
 		word := p.peekWord()
 		code, isCode := known.codes[word]
+		if n, isNumber := numbered(word, "code_"); isNumber {
+			code, isCode = n, true
+		}
 		switch {
 		case isCode:
 			p.word()
@@ -79,6 +86,13 @@ func (p *parser) icmp() (*ICMP, error) {
 			return m, nil
 		}
 	}
+}
+
+// numbered reads a type or a code without a name: type_8, code_0.
+func numbered(word, prefix string) (uint8, bool) {
+	text, ok := strings.CutPrefix(word, prefix)
+	n, err := strconv.ParseUint(text, 10, 8)
+	return uint8(n), ok && err == nil
 }
 
 // quoted reads the sequence numbers of the segment that an ICMP error is about.

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,7 +46,7 @@ const patience = 2 * time.Hour
 
 // Run plays a script. It returns nil when the engine did what the script says, and a *Failure otherwise.
 func Run(src string, opt *Options) error {
-	script, err := Parse(src, opt.Defines)
+	script, err := Parse(src, withStandard(opt.Defines))
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,19 @@ func Run(src string, opt *Options) error {
 		}
 	}
 	return nil
+}
+
+// withStandard defines STANDARD, under which scripts for several systems have what the RFCs say, unless the user names a
+// system.
+func withStandard(defines map[string]string) map[string]string {
+	for _, system := range []string{"STANDARD", "Linux", "FreeBSD"} {
+		if _, ok := defines[system]; ok {
+			return defines
+		}
+	}
+	all := map[string]string{"STANDARD": "1"}
+	maps.Copy(all, defines)
+	return all
 }
 
 func newRunner(opt *Options) *runner {

@@ -51,13 +51,14 @@ type settings struct {
 	dialect        Dialect
 	anyOrder       bool // of TCP options
 	anyPush        bool // of segments with data
+	recvSpace      int  // what SO_RCVBUF says of a socket that did not set it; 0: its buffer
 	mssWithOptions bool // MSS is reported with the bytes that options take
 }
 
 const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
-	s := &settings{tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
+	s := &settings{options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
 	s.options.NoMTUProbing = true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance
@@ -68,6 +69,12 @@ func newSettings(o *Options) *settings {
 }
 
 func mustAddr(text string) wire.Addr { return wire.AddrFrom(netip.MustParseAddr(text)) }
+
+// receiveBuffer sets what receive buffers begin with, and how far they grow: that decides the window scale.
+func (s *settings) receiveBuffer(usual, most int) {
+	s.recvSpace = usual
+	s.options.RecvBuffer = max(usual, most)
+}
 
 // sameConfig says whether a stack made with a could have been made with b.
 func sameConfig(a, b *tcp.Config) bool { return reflect.DeepEqual(a, b) }

@@ -79,7 +79,7 @@ var socketOptions = map[optionKey]sockopt{
 	{"SOL_TCP", "TCP_USER_TIMEOUT"}:      duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
 	{"SOL_TCP", "TCP_MAXSEG"}: {
 		set: func(_ *runner, s *socket, n int64) error { s.options.MaxSegment = int(n); return nil },
-		get: func(r *runner, s *socket) int64 { return int64(r.status(s).MSS) },
+		get: func(r *runner, s *socket) int64 { return int64(r.set.reportedMSS(ptr(r.status(s)))) },
 	},
 	{"SOL_TCP", "TCP_INFO"}:   {get: func(*runner, *socket) int64 { return 0 }},
 	{"SOL_TCP", "TCP_NOPUSH"}: flag(func(s *socket) *bool { return &s.options.Cork }),
@@ -142,7 +142,7 @@ func bufferSize(receive bool) sockopt {
 	return sockopt{
 		set: func(_ *runner, s *socket, n int64) error { *field(s) = int(n); return nil },
 		get: func(r *runner, s *socket) int64 {
-			return r.set.dialect.reportedBuffer(*field(s), receive, ptr(r.status(s)))
+			return r.set.reportedBuffer(*field(s), receive, ptr(r.status(s)))
 		},
 	}
 }
