@@ -18,6 +18,7 @@ type acked struct {
 	resent    bool // of what this ACK covers first something was retransmitted: the rest may have waited for it
 	firstSent Time // of the oldest record without retransmission that this ACK covers first; 0 when there is none
 	rate      rateSample
+	rtt       time.Duration // of what this ACK covers first; 0 when that tells none
 }
 
 // take accounts for a record that is acknowledged or SACKed for the first time.
@@ -168,7 +169,8 @@ func (s *Stack) updateSendWindow(c *conn, now Time, seg *segment, priorUna seqnu
 func (s *Stack) sampleRTT(c *conn, now Time, seg *segment, a *acked, priorUna seqnum.Value) {
 	switch {
 	case a.firstSent != 0 && !a.resent:
-		c.rtt.sample(now, now.Sub(a.firstSent), expectedSamples(c.flight()+a.bytes, c.mss))
+		a.rtt = max(now.Sub(a.firstSent), 1) // both stamps may come from one reading of the clock
+		c.rtt.sample(now, a.rtt, expectedSamples(c.flight()+a.bytes, c.mss))
 	case a.bytes > 0 && c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && priorUna != c.snd.una:
 		s.sampleTimestamp(c, now, seg.Options.TSEcr)
 	}

@@ -72,7 +72,9 @@ type ackSample struct {
 	inFlight      int           // before the ACK
 	rtt           time.Duration // of this ACK; 0 when it gives none
 	minRTT, srtt  time.Duration
-	windowLimited bool // the congestion window was what held the sender back
+	windowLimited bool   // the congestion window was what held the sender back
+	paced         bool   // what is sent is spread over the round trip
+	delivered     uint64 // all that was ever delivered, this ACK's share included
 	rate          rateSample
 }
 
@@ -111,10 +113,11 @@ const (
 
 // ccWindow is what all window-based congestion controls have in common. They embed it.
 type ccWindow struct {
-	window    int // cwnd
-	threshold int // ssthresh
-	mss       int // SMSS
-	initial   int // IW, which is also the restart window RW is taken from
+	window    int      // cwnd
+	threshold int      // ssthresh
+	mss       int      // SMSS
+	initial   int      // IW, which is also the restart window RW is taken from
+	early     *hystart // of the first slow start, once its window has been in use
 }
 
 func (w *ccWindow) start(mss, initialWindow int) {
@@ -132,13 +135,28 @@ func (w *ccWindow) grow(n int) { w.window = min(w.window+n, maxCwnd) }
 // congestion avoidance. RFC 5681 §3.1 grows by min (N, SMSS) for each ACK, RFC 3465 §2.2 by up to 2*SMSS; here, as in Linux,
 // all of N counts: one ACK covers a super-segment of forty segments, and a limit for each ACK would make slow start
 // linear. The bursts that the limit was for are spread by pacing.
-func (w *ccWindow) slowStart(acked int) int {
+func (w *ccWindow) slowStart(a *ackSample) int {
 	if w.window >= w.threshold {
-		return acked
+		w.early = nil
+		return a.acked
 	}
-	used := min(acked, w.threshold-w.window)
+	growth, done := a.acked, false
+	if w.threshold == maxCwnd {
+		// RFC 9406 §4.3: "HyStart++ … SHOULD be used only for the initial slow start".
+		if w.early == nil {
+			w.early = &hystart{roundEnd: a.delivered}
+		}
+		growth, done = w.early.onAck(a, w.mss)
+	}
+	used := min(growth, w.threshold-w.window)
 	w.grow(used)
-	return acked - used
+	if done {
+		w.threshold, w.early = w.window, nil
+	}
+	if used < growth {
+		return growth - used
+	}
+	return 0
 }
 
 // reduced returns max (share*FlightSize, 2*SMSS), the form of RFC 5681 §3.1 equation (4). What exceeds cwnd is not
@@ -151,6 +169,7 @@ func (w *ccWindow) reduced(flight int, share float64) int {
 // window was, so that slow start finds its way back (RFC 2861 §3.1; Linux does the same).
 func (w *ccWindow) restart() {
 	w.threshold = max(w.threshold, w.window-w.window/4)
+	w.early = nil                                   // its rounds belong to what was sent before
 	w.window = min(w.window, max(w.initial, w.mss)) // a path whose MTU grew may need more than its IW
 }
 

@@ -25,7 +25,7 @@ func ccStart(c CongestionControl, window, threshold int) congestionControl {
 
 // ccAck is the ACK of n bytes by a sender that the window held back.
 func ccAck(now Time, n int, rtt time.Duration) *ackSample {
-	return &ackSample{now: now, acked: n, rtt: rtt, srtt: rtt, minRTT: rtt, windowLimited: true}
+	return &ackSample{now: now, acked: n, rtt: rtt, srtt: rtt, minRTT: rtt, windowLimited: true, paced: true}
 }
 
 func forEachCC(t *testing.T, f func(t *testing.T, c CongestionControl)) {

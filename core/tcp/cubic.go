@@ -45,7 +45,7 @@ func (c *cubic) onAck(a *ackSample) {
 		c.pause(a.now)
 		return
 	}
-	if acked := c.slowStart(a.acked); acked > 0 {
+	if acked := c.slowStart(a); acked > 0 {
 		c.avoid(a.now, a.srtt, acked)
 	}
 }

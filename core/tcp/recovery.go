@@ -76,8 +76,8 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		c.prr.onAck(c.deliveredBy(e), c.pipe(), c.cc.ssthresh(), c.mss, e.advanced && !found, found && !c.sackOn)
 	} else if e.bytes > 0 {
 		s.sample = ackSample{
-			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: c.rtt.latest, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
-			windowLimited: e.priorUna.Less(c.snd.limitedUntil), rate: e.rate,
+			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
+			windowLimited: e.priorUna.Less(c.snd.limitedUntil), paced: c.opt.Pacing, rate: e.rate, delivered: c.rate.delivered,
 		}
 		c.cc.onAck(&s.sample)
 	}

@@ -22,7 +22,7 @@ func (r *reno) onAck(a *ackSample) {
 	}
 	// RFC 3465 §2.1: when bytes_acked reaches cwnd, it is reduced by cwnd, and cwnd grows by SMSS. An ACK may be worth
 	// more than one round; each takes a window's worth, so there are few.
-	for r.avoided += r.slowStart(a.acked); r.avoided >= r.window; {
+	for r.avoided += r.slowStart(a); r.avoided >= r.window; {
 		r.avoided -= r.window
 		r.grow(r.mss)
 	}

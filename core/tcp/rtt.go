@@ -33,7 +33,6 @@ type rtoLimits struct {
 // timer's matter, and so is Karn's algorithm (§3): only unambiguous samples come here.
 type rttEstimator struct {
 	srtt, rttvar time.Duration // srtt is 0 before the first sample
-	latest       time.Duration
 	minThis      time.Duration // the minimum since minSince; 0 when there is none
 	minLast      time.Duration // the minimum of the window before; 0 when there is none
 	minSince     Time
@@ -43,7 +42,6 @@ type rttEstimator struct {
 // sample takes one measurement. expected is how many are expected in one round trip, at least 1.
 func (r *rttEstimator) sample(now Time, rtt time.Duration, expected int) {
 	rtt = max(rtt, 1) // both stamps may come from one reading of the clock
-	r.latest = rtt
 	r.trackMin(now, rtt)
 	if r.srtt == 0 {
 		// RFC 6298 §2.2: "SRTT <- R, RTTVAR <- R/2".

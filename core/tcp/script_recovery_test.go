@@ -220,7 +220,8 @@ func TestProportionalRateReduction(t *testing.T) {
 	h.send(60_000)
 	h.skip()
 	h.roundTrip(recoveryRTT)
-	h.in(". 1 ack 10001") // cwnd 20,000
+	h.in(". 1 ack 5001")
+	h.in(". 1 ack 10001") // cwnd 20,000: an ACK counts for up to eight segments (RFC 9406 §4.2)
 	h.skip()
 	h.roundTrip(recoveryRTT)
 	h.in(". 1 ack 10001 <sack 11001:14001>")
