@@ -5,16 +5,23 @@ import (
 	"github.com/MUCZ/Starfish/core/wire"
 )
 
-// reply is a segment without data that no connection stands behind: an RST, or an ACK from TIME-WAIT.
+// reply is a segment without data that no connection stands behind: an RST, an ACK from TIME-WAIT or a SYN cookie.
 type reply struct {
 	tuple        tuple
 	seq, ack     seqnum.Value
 	flags        wire.Flags
 	window       uint16
-	tsOn         bool
-	tsVal, tsEcr uint32
+	options      wire.Options
 	ttl          uint8
 	trafficClass uint8
+}
+
+// timestamps are the options of a reply that has agreed on them, and none else.
+func timestamps(on bool, val, ecr uint32) (o wire.Options) {
+	if on {
+		o.Set, o.TSVal, o.TSEcr = wire.OptTimestamps, val, ecr
+	}
+	return o
 }
 
 // replyQueue is a bounded first-in, first-out queue.
@@ -39,10 +46,7 @@ func (s *Stack) pollReply(now Time, t *Transmit) bool {
 	if r, ok := s.replies.pop(); ok {
 		seg := wire.Segment{
 			SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
-			Seq: r.seq, Ack: r.ack, Flags: r.flags, Window: r.window,
-		}
-		if r.tsOn {
-			seg.Options = wire.Options{Set: wire.OptTimestamps, TSVal: r.tsVal, TSEcr: r.tsEcr}
+			Seq: r.seq, Ack: r.ack, Flags: r.flags, Window: r.window, Options: r.options,
 		}
 		s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass, s.flowLabel(&r.tuple, 0))
 		return true

@@ -116,16 +116,21 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
 		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
 		Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
-		Options: s.synOptions(opt, r.tuple.local.Is4(), s.cfg.MTU),
-	}
-	// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
-	seg.Options.Set &= r.options.Set | wire.OptMSS
-	if seg.Options.Set.Has(wire.OptTimestamps) {
-		seg.Options.TSVal = s.tsNow(now, &r.tuple)
-		seg.Options.TSEcr = r.options.TSVal
+		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
 	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass, s.flowLabel(&r.tuple, r.retries))
 	return true
+}
+
+// synAckOptions are the options of the answer to a SYN with the peer's.
+func (s *Stack) synAckOptions(opt *Options, t *tuple, peer *wire.Options, now Time) wire.Options {
+	o := s.synOptions(opt, t.local.Is4(), s.cfg.MTU)
+	// RFC 7323 §2.2, §3.2 and RFC 2018 §2: an option is sent in a SYN-ACK only if it came in the SYN.
+	o.Set &= peer.Set | wire.OptMSS
+	if o.Set.Has(wire.OptTimestamps) {
+		o.TSVal, o.TSEcr = s.tsNow(now, t), peer.TSVal
+	}
+	return o
 }
 
 // synOptions are the options of our SYN, all that the user has not switched off.
@@ -248,13 +253,20 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
 		window: uint16(window), ttl: opt.TTL, trafficClass: opt.TrafficClass,
 		// RFC 7323 §3.2: once negotiated, every segment but RST MUST carry timestamps.
-		tsOn:  r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps,
-		tsVal: s.tsNow(now, &r.tuple), tsEcr: r.options.TSVal,
+		options: timestamps(r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps, s.tsNow(now, &r.tuple), r.options.TSVal),
 	})
 }
 
 // promote turns a handshake into a connection when its ACK has come, and goes on with what else that segment holds.
 func (s *Stack) promote(r *synRecord, now Time, seg *segment) {
+	if c := s.accepted(r, now, seg); c != nil {
+		s.syns.remove(r)
+		s.arrives(c, now, seg)
+	}
+}
+
+// accepted makes the connection of a handshake that is over, and returns nil when there is no room for it.
+func (s *Stack) accepted(r *synRecord, now Time, seg *segment) *conn {
 	l := r.listener
 	if l.accept.len() >= l.backlog {
 		// The ACK is ignored as if it had been lost: the SYN-ACK is sent again, and the peer tries again. Linux does
@@ -262,13 +274,12 @@ func (s *Stack) promote(r *synRecord, now Time, seg *segment) {
 		l.overflows++
 		s.stats.ListenOverflows++
 		s.stats.drop(DropAcceptQueueFull)
-		return
+		return nil
 	}
 	c := s.newConn(now, r.tuple, l.opt)
 	if c == nil {
-		return
+		return nil
 	}
-	s.syns.remove(r)
 	c.listener = l
 	c.waiting = true
 	c.synRetries = r.retries
@@ -284,5 +295,5 @@ func (s *Stack) promote(r *synRecord, now Time, seg *segment) {
 	l.accepted++
 	l.accept.push(c)
 	s.announce(l)
-	s.arrives(c, now, seg)
+	return c
 }

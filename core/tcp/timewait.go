@@ -89,8 +89,9 @@ func (s *Stack) expireTimeWait(now Time) {
 // ackTimeWait acknowledges the peer's FIN.
 func (s *Stack) ackTimeWait(w *timeWait, now Time) {
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
-		tuple: w.tuple, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.ACK, window: w.window, tsOn: w.tsOn,
-		tsVal: uint32(now/Time(time.Millisecond)) + w.tsOffset, tsEcr: w.tsRecent, ttl: w.ttl, trafficClass: w.trafficClass,
+		tuple: w.tuple, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.ACK, window: w.window,
+		options: timestamps(w.tsOn, uint32(now/Time(time.Millisecond))+w.tsOffset, w.tsRecent),
+		ttl:     w.ttl, trafficClass: w.trafficClass,
 	})
 }
 
