@@ -57,6 +57,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			QuickAcks:     e.QuickAcks,
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
+			SynCookies:    e.SynCookies,
 		},
 	})
 	if err != nil {

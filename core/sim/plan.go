@@ -96,7 +96,25 @@ func draw(rng *rand.Rand) *plan {
 	for i := range p.conns {
 		p.conns[i].avoidDeadlock(d)
 	}
+	for side := range p.hosts {
+		if d.oneIn(3) && p.speakFirst(1-side) {
+			p.hosts[side].Stack.SynCookies = tcp.SynCookiesAlways
+		}
+	}
 	return p
+}
+
+// speakFirst reports whether a host says something on every connection that it opens alone. The other end has nothing but
+// a cookie until then: were the ACK of the handshake lost, it would never know.
+func (p *plan) speakFirst(host int) bool {
+	for i := range p.conns {
+		c := &p.conns[i]
+		u := &c.users[host]
+		if c.opens[host] && (!c.polite() || u.total == 0 && u.ending == endAnswer) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d dice) host(v6 bool, n byte) HostConfig {

@@ -42,13 +42,15 @@ type Config struct {
 	TimeWait time.Duration
 	// FinWait2 bounds the wait for the peer's FIN after the user has closed. Default 60 s, as Linux.
 	FinWait2 time.Duration
+	// SynCookies says when listeners answer SYNs without remembering them. Default auto.
+	SynCookies SynCookies
 }
 
 // Limits bound what one Stack holds. A zero field means the default.
 type Limits struct {
 	Connections    int   // established or opening by us; default 1,200,000
 	Listeners      int   // default 65,536
-	SynQueue       int   // handshakes in progress per listener; default 4,096
+	SynQueue       int   // handshakes in progress per listener, beyond which SynCookies decides; default 4,096
 	AcceptQueue    int   // default backlog of a listener when the user names none; default 4,096
 	TimeWait       int   // records; the oldest goes first; default 262,144
 	OutOfOrder     int   // ranges in one reassembly queue; default 1,024
@@ -99,6 +101,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: ephemeral ports %d to %d", ErrInvalid, c.FirstPort, c.LastPort)
 	case c.Shard < 0 || c.Shard >= c.Shards:
 		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
+	case c.SynCookies >= numSynCookies:
+		return fmt.Errorf("%w: %v", ErrInvalid, c.SynCookies)
 	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
 		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-40)", ErrInvalid, c.DelayedAck)
 	case c.QuickAcks > math.MaxUint8:

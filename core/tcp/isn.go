@@ -18,6 +18,8 @@ const (
 	hashPortOffset
 	hashPortIndex
 	hashPortStart
+	hashCookie
+	hashCookieIRS
 	hashFlowLabel
 )
 

@@ -181,7 +181,7 @@ func (s *Stack) resetConn(c *conn, now Time, err error) {
 		s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
 			tuple: c.tuple, seq: c.snd.nxt, ack: c.rcv.nxt, flags: wire.RST | wire.ACK,
 			ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,
-			tsOn: c.timestampsOn, tsVal: c.tsNow(now), tsEcr: c.rcv.tsRecent, // RFC 7323 §3.2: "SHOULD be sent in an <RST>"
+			options: timestamps(c.timestampsOn, c.tsNow(now), c.rcv.tsRecent), // RFC 7323 §3.2: "SHOULD be sent in an <RST>"
 		})
 		s.stats.OutRsts++
 	}

@@ -16,6 +16,7 @@ type listener struct {
 	inEvent           bool
 	accepted          uint64
 	overflows         uint64
+	cookiesUntil      Time // SYN cookies that may still come back expire
 }
 
 func (l *listener) id() ListenerID { return ListenerID(makeID(l.index, l.generation)) }

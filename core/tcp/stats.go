@@ -26,13 +26,14 @@ const (
 	DropReassemblyFull // more out-of-order ranges than Limits.OutOfOrder
 	DropNoMemory
 	DropICMPNoMatch // an ICMP error about nothing that we sent (RFC 5927 §4)
+	DropEarly       // data ahead of the ACK that brings back a SYN cookie
 	NumDrops
 )
 
 var dropNames = [NumDrops]string{
 	"BadTransportChecksum", "NotOurs", "BadSource", "Fragment", "UnknownProtocol", "SynQueueFull", "AcceptQueueFull",
 	"TooManyConnections", "ReplyQueueFull", "ResetRateLimit", "PAWS", "OutsideWindow", "NoAck", "UnacceptableAck",
-	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch",
+	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch", "Early",
 }
 
 func (d Drop) String() string {
@@ -69,6 +70,9 @@ type Stats struct {
 	MTUProbeFailures    uint64 // TCPMTUPFail
 	SynRetransmits      uint64
 	ListenOverflows     uint64
+	SynCookiesSent      uint64
+	SynCookiesReceived  uint64
+	SynCookiesFailed    uint64 // ACKs with none, or one too old
 	TimeWaited          uint64
 	TimeWaitOverflows   uint64 // records dropped early because of Limits.TimeWait
 	SACKReneging        uint64
@@ -126,6 +130,9 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtTCPMTUPFail", s.MTUProbeFailures},
 		{"TcpExtTCPSynRetrans", s.SynRetransmits},
 		{"TcpExtListenOverflows", s.ListenOverflows},
+		{"TcpExtSyncookiesSent", s.SynCookiesSent},
+		{"TcpExtSyncookiesRecv", s.SynCookiesReceived},
+		{"TcpExtSyncookiesFailed", s.SynCookiesFailed},
 		{"TcpExtTW", s.TimeWaited},
 		{"TcpExtTCPTimeWaitOverflow", s.TimeWaitOverflows},
 		{"TcpExtTCPSACKReneging", s.SACKReneging},

@@ -163,7 +163,9 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 	case seg.Flags.Has(wire.RST): // "First, check for a RST: An incoming RST segment should be ignored."
 		return
 	case seg.Flags.Has(wire.ACK): // "Second, check for an ACK: … <SEQ=SEG.ACK><CTL=RST>"
-		s.resetFor(now, seg)
+		if !s.acceptCookie(l, now, seg) {
+			s.resetFor(now, seg)
+		}
 		return
 	case !seg.Flags.Has(wire.SYN): // "Fourth, other data or control … drop the segment"
 		return
@@ -178,7 +180,12 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 		s.stats.drop(DropAcceptQueueFull)
 		return
 	}
-	if l.synCount >= s.cfg.Limits.SynQueue {
+	full := l.synCount >= s.cfg.Limits.SynQueue
+	switch cookies := s.cfg.SynCookies; {
+	case cookies == SynCookiesAlways || full && cookies == SynCookiesAuto:
+		s.sendCookie(l, now, seg)
+		return
+	case full:
 		s.stats.drop(DropSynQueueFull)
 		return
 	}

@@ -17,7 +17,7 @@ func synFrom(e *end, i int) (tuple, Packet) {
 }
 
 func TestSynQueueIsBounded(t *testing.T) {
-	p := newPair(t, func(c *Config) { c.Limits.SynQueue = 10 })
+	p := newPair(t, func(c *Config) { c.Limits.SynQueue, c.SynCookies = 10, SynCookiesOff })
 	p.listen(nil)
 	s := p.b.stack
 	for i := range 100 {

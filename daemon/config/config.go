@@ -102,14 +102,15 @@ type TCP struct {
 
 // Engine holds what the stack is made with and can't change later. A zero field means the engine's own default.
 type Engine struct {
-	FirstPort     uint16        `yaml:"first_port"` // of the ephemeral ports (RFC 6056)
-	LastPort      uint16        `yaml:"last_port"`
-	InitialWindow int           `yaml:"initial_window"` // segments (RFC 6928)
-	DelayedAck    time.Duration `yaml:"delayed_ack"`
-	QuickAcks     int           `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
-	TimeWait      time.Duration `yaml:"time_wait"`
-	FinWait2      time.Duration `yaml:"fin_wait_2"`
-	DropFragments bool          `yaml:"drop_fragments"` // instead of putting packets together
+	FirstPort     uint16         `yaml:"first_port"` // of the ephemeral ports (RFC 6056)
+	LastPort      uint16         `yaml:"last_port"`
+	InitialWindow int            `yaml:"initial_window"` // segments (RFC 6928)
+	DelayedAck    time.Duration  `yaml:"delayed_ack"`
+	QuickAcks     int            `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
+	TimeWait      time.Duration  `yaml:"time_wait"`
+	FinWait2      time.Duration  `yaml:"fin_wait_2"`
+	DropFragments bool           `yaml:"drop_fragments"` // instead of putting packets together
+	SynCookies    tcp.SynCookies `yaml:"syn_cookies"`    // auto, off or always
 }
 
 // Default returns the configuration of a daemon that is told nothing.

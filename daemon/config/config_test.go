@@ -52,6 +52,7 @@ engine:
   first_port: 1024
   last_port: 2048
   time_wait: 1s
+  syn_cookies: always
 `
 
 func TestParseEverything(t *testing.T) {
@@ -72,7 +73,7 @@ func TestParseEverything(t *testing.T) {
 			NoDelay: true, CongestionControl: "reno", InitialRTO: 300 * time.Millisecond, RecvBuffer: 64 << 10,
 			KeepAlive: time.Minute, TTL: 32,
 		},
-		Engine: Engine{FirstPort: 1024, LastPort: 2048, TimeWait: time.Second},
+		Engine: Engine{FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)

@@ -67,7 +67,7 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.path_mtu_discovery":                    asBuilt("1"),
 	"net.inet.tcp.pmtud_blackhole_detection":             switchSetting(func(s *settings) *bool { return &s.options.NoMTUProbing }, "0"),
 	"net.inet.tcp.tolerate_missing_ts":                   noEffect, // a script that sees it fails where it does
-	"net.inet.tcp.syncookies":                            asBuilt("0", "1"),
+	"net.inet.tcp.syncookies":                            synCookies,
 	"net.inet.tcp.syncookies_only":                       asBuilt("0"),
 	"net.inet.tcp.rfc3042":                               asBuilt("1"),
 	"net.inet.tcp.rfc3390":                               asBuilt("1"),

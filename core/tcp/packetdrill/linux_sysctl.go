@@ -44,7 +44,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_rto_max_ms":                     asBuilt("120000"),
 	"tcp_shrink_window":                  asBuilt("0"),
 	"tcp_stdurg":                         asBuilt("0"),
-	"tcp_syncookies":                     asBuilt("0", "1"),
+	"tcp_syncookies":                     synCookies,
 	"tcp_synack_retries":                 asBuilt("5"),
 	"tcp_thin_linear_timeouts":           asBuilt("0"),
 	"tcp_reordering":                     asBuilt("3"),
@@ -80,6 +80,16 @@ var linuxSettings = map[string]applySetting{
 	"ip_local_port_range":                noEffect,
 	"route.flush":                        noEffect,
 	"icmp_ratelimit":                     noEffect,
+}
+
+func synCookies(s *settings, value string) error {
+	modes := map[string]tcp.SynCookies{"0": tcp.SynCookiesOff, "1": tcp.SynCookiesAuto, "2": tcp.SynCookiesAlways}
+	mode, ok := modes[value]
+	if !ok {
+		return fmt.Errorf("want 0, 1 or 2")
+	}
+	s.config.SynCookies = mode
+	return nil
 }
 
 // receiveMemory takes "minimum default maximum". The maximum decides the window scale.
