@@ -97,11 +97,34 @@ func TestParseNothing(t *testing.T) {
 	}
 }
 
+// A section or a key without a value is one whose lines are commented out.
+func TestParseEmptySections(t *testing.T) {
+	for _, text := range []string{
+		"limits:\n", "limits:\n  # connections: 5\ntcp:\n", "limits: ~\nengine: null\n", "limits:\n  connections:\n",
+		"socket:\n", "log_level:\n", "queues:\nlimits:\n  attach_timeout:\n", "buffer_memory:\nsocket_mode:\n", "limits: {}\n",
+	} {
+		c := Default()
+		if err := Parse([]byte(text), c); err != nil || !reflect.DeepEqual(c, Default()) {
+			t.Errorf("%q: %v, %+v", text, err, c)
+		}
+	}
+	c := Default()
+	err := Parse([]byte("limits:\n  connections: 5\n  sessions_per_user:\ntun:\nqueues: 3\n"), c)
+	want := Default()
+	want.Limits.Connections, want.Queues = 5, 3
+	if err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("beside values: %v, %+v", err, c)
+	}
+}
+
 func TestParseErrorsShowTheLine(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"socket: /a\nsokcet: /b\n", "[2:1]"},
 		{"limits:\n  connections: many\n", "[2:16]"},
 		{"limits:\n  conns: 1\n", "[2:3]"},
+		{"tcp:\nlimits:\n  conns:\n", "[3:3]"},
+		{"tcp:\nlimts:\n", "[2:1]"},
+		{"limits:\n#  connections: 1\nqueues: many\n", "[3:9]"},
 		{"address: [10.0.0.300/8]\n", "10.0.0.300/8"},
 		{"stop_timeout: soon\n", "soon"},
 		{"buffer_memory: lots\n", "lots"},
