@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,12 @@ func (r *registry) listenersAfter(after uint64, n int, shown func(owner *session
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return page(r.listeners, after, n, func(l *listener) bool { return shown(l.owner) })
+}
+
+func (r *registry) allListeners() []*listener {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.listeners))
 }
 
 // owned returns the stack's side of all connections that somebody owns.

@@ -38,13 +38,10 @@ func (d *Daemon) runStop(ctx context.Context, ready func()) error {
 }
 
 func (d *Daemon) closeListeners() {
-	for _, l := range d.registry.listenersAfter(0, maxListeners, func(*session) bool { return true }) {
+	for _, l := range d.registry.allListeners() {
 		d.closeListener(l)
 	}
 }
-
-// maxListeners is more than there can be.
-const maxListeners = 1 << 30
 
 // closeAll closes listeners; package net removes their files.
 func closeAll(listeners ...*net.UnixListener) error {
