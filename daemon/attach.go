@@ -46,22 +46,35 @@ func (d *Daemon) Attach(ctx context.Context, request *starfishv1.AttachRequest) 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.claim("attach", edgePending); err != nil {
+		return nil, err
+	}
 	socket, err := d.offer("attach", c, false)
 	if err != nil {
+		c.unclaim()
 		return nil, err
 	}
 	return &starfishv1.AttachResponse{DataSocket: socket}, nil
 }
 
-// offer makes a token for a connection's bytes.
-func (d *Daemon) offer(op string, c *connection, unheard bool) (*starfishv1.DataSocket, error) {
-	if err := c.claim(op, edgePending); err != nil {
+// firstOffer makes a token for a connection that was opened to be attached, and nothing for any other.
+func (d *Daemon) firstOffer(op string, c *connection, attach bool) (*starfishv1.DataSocket, error) {
+	if !attach {
+		return nil, nil
+	}
+	socket, err := d.offer(op, c, true)
+	if err != nil {
+		d.abort(c) // its client doesn't know of it
 		return nil, err
 	}
+	return socket, nil
+}
+
+// offer makes a token for a connection's bytes, which were claimed for it.
+func (d *Daemon) offer(op string, c *connection, unheard bool) (*starfishv1.DataSocket, error) {
 	t := newToken()
-	validFor, err := d.offers.add(d, t, c, unheard)
+	validFor, err := d.offers.add(d, op, t, c, unheard)
 	if err != nil {
-		c.unclaim()
 		return nil, err
 	}
 	return &starfishv1.DataSocket{Path: d.dataPath, Token: string(t[:]), ValidFor: durationpb.New(validFor)}, nil
@@ -77,15 +90,15 @@ func (c *connection) unclaim() {
 }
 
 // add publishes a token.
-func (o *offers) add(d *Daemon, t token, c *connection, unheard bool) (time.Duration, error) {
+func (o *offers) add(d *Daemon, op string, t token, c *connection, unheard bool) (time.Duration, error) {
 	limits := d.registry.currentLimits()
 	uid := c.owner.peer.uid
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return 0, &failure{op: "attach", errno: unix.ESHUTDOWN, detail: "starfishd is stopping"}
+		return 0, &failure{op: op, errno: unix.ESHUTDOWN, detail: "starfishd is stopping"}
 	}
-	if err := checkLimit("attach", "pending_attaches_per_user", o.users[uid].tokens, limits.PendingAttachesPerUser); err != nil {
+	if err := checkLimit(op, "pending_attaches_per_user", o.users[uid].tokens, limits.PendingAttachesPerUser); err != nil {
 		return 0, err
 	}
 	o.count(uid, 1, 0)

@@ -25,23 +25,19 @@ func (d *Daemon) Connect(ctx context.Context, request *starfishv1.ConnectRequest
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.connect(ctx, s, request)
+	c, err := d.connect(ctx, s, request, wayOf(request.GetAttach()))
 	if err != nil {
 		return nil, err
 	}
-	response := &starfishv1.ConnectResponse{Connection: c.proto()}
-	if request.GetAttach() {
-		if response.DataSocket, err = d.offer("connect", c, true); err != nil {
-			d.abort(c)
-			return nil, err
-		}
-		response.Connection.Transport = c.transport()
+	socket, err := d.firstOffer("connect", c, request.GetAttach())
+	if err != nil {
+		return nil, err
 	}
-	return response, nil
+	return &starfishv1.ConnectResponse{Connection: c.proto(), DataSocket: socket}, nil
 }
 
 // connect opens a connection and gives it to the session.
-func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.ConnectRequest) (*connection, error) {
+func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.ConnectRequest, way edge) (*connection, error) {
 	remote, local, err := connectEndpoints(request.GetRemote(), request.GetLocal())
 	if err != nil {
 		return nil, err
@@ -68,7 +64,7 @@ func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.Co
 		f := failed("connect", remote.String(), err).with("remote", remote.String())
 		return nil, d.explainLocal(d.explainLoopback(f, remote.Addr()), local.Addr())
 	}
-	return d.adopt("connect", newConnection(s, conn, options, 0))
+	return d.adopt(ctx, "connect", newConnection(s, conn, options, 0, way))
 }
 
 // explainLoopback says where the kernel is reached instead of on its loopback, which no packet from outside reaches.

@@ -62,7 +62,16 @@ var edgeWords = [...]string{
 	edgeDataSocket: "it has a data socket already",
 }
 
-func newConnection(owner *session, conn *stack.Conn, options tcp.Options, listenerID uint64) *connection {
+// wayOf is the way of the bytes of a connection that Connect or Accept opens.
+func wayOf(attach bool) edge {
+	if attach {
+		return edgePending
+	}
+	return edgeNone
+}
+
+// newConnection makes a connection whose bytes have their way from the start, if the call that opened it wants them.
+func newConnection(owner *session, conn *stack.Conn, options tcp.Options, listenerID uint64, way edge) *connection {
 	return &connection{
 		summary: summary{
 			local:      addrPort(conn.LocalAddr()),
@@ -73,6 +82,7 @@ func newConnection(owner *session, conn *stack.Conn, options tcp.Options, listen
 		},
 		conn:    conn,
 		options: options,
+		edge:    way,
 	}
 }
 

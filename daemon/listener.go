@@ -78,23 +78,19 @@ func (d *Daemon) Accept(ctx context.Context, request *starfishv1.AcceptRequest) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.accept(ctx, s, request.GetListenerId())
+	c, err := d.accept(ctx, s, request.GetListenerId(), wayOf(request.GetAttach()))
 	if err != nil {
 		return nil, err
 	}
-	response := &starfishv1.AcceptResponse{Connection: c.proto()}
-	if request.GetAttach() {
-		if response.DataSocket, err = d.offer("accept", c, true); err != nil {
-			d.abort(c)
-			return nil, err
-		}
-		response.Connection.Transport = c.transport()
+	socket, err := d.firstOffer("accept", c, request.GetAttach())
+	if err != nil {
+		return nil, err
 	}
-	return response, nil
+	return &starfishv1.AcceptResponse{Connection: c.proto(), DataSocket: socket}, nil
 }
 
 // accept takes one connection from a listener and gives it to the session that asks.
-func (d *Daemon) accept(ctx context.Context, s *session, listenerID uint64) (*connection, error) {
+func (d *Daemon) accept(ctx context.Context, s *session, listenerID uint64, way edge) (*connection, error) {
 	l, err := d.findListener("accept", s, listenerID)
 	if err != nil {
 		return nil, err
@@ -111,14 +107,19 @@ func (d *Daemon) accept(ctx context.Context, s *session, listenerID uint64) (*co
 		d.registry.unreserveConnection(s)
 		return nil, failed("accept", l.local.String(), err)
 	}
-	return d.adopt("accept", newConnection(s, conn, l.options, l.id))
+	return d.adopt(ctx, "accept", newConnection(s, conn, l.options, l.id, way))
 }
 
-// adopt gives a connection that was just opened to its session.
-func (d *Daemon) adopt(op string, c *connection) (*connection, error) {
+// adopt gives a connection that was just opened to its session. If the call that opened it was given up meanwhile, nobody
+// will hear of the connection, so it is aborted.
+func (d *Daemon) adopt(ctx context.Context, op string, c *connection) (*connection, error) {
 	if !d.registry.addConnection(c) {
 		_ = c.conn.Abort()
 		return nil, sessionOver(op)
+	}
+	if err := ctx.Err(); err != nil {
+		d.abort(c)
+		return nil, failed(op, c.remote.String(), err)
 	}
 	return c, nil
 }

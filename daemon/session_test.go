@@ -82,6 +82,34 @@ func TestClosedBeforeTheSessionEndsIsDelivered(t *testing.T) {
 	}
 }
 
+// A client that gave a call up never hears of what it opened: nobody would ever close it.
+func TestOpenedForNobodyIsAborted(t *testing.T) {
+	d := startDaemon(t, nil)
+	s := d.dial(t)
+	listenerID, port := s.listen()
+	dialled, err := s.Connect(testContext(t), connectTo(port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the connection to wait for Accept", func() bool {
+		r, err := s.ListConnections(testContext(t), &starfishv1.ListConnectionsRequest{})
+		return err == nil && r.GetListeners()[0].GetAcceptQueue() == 1
+	})
+	ctx, owner := d.asUser(t, uint32(os.Getuid()))
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = d.Accept(ctx, &starfishv1.AcceptRequest{ListenerId: listenerID})
+	wantError(t, err, codes.Canceled, "ECANCELED")
+	eventually(t, "the accepted connection to be reset", func() bool {
+		return s.connection(dialled.GetConnection().GetId()).GetEnd().GetReason() == "ECONNRESET"
+	})
+	d.registry.mu.Lock()
+	defer d.registry.mu.Unlock()
+	if len(owner.conns) != 0 {
+		t.Errorf("the session has %d connections", len(owner.conns))
+	}
+}
+
 func TestSessionsOfOneUserShare(t *testing.T) {
 	d := startDaemon(t, nil)
 	one, two := d.dial(t), d.dial(t)

@@ -66,28 +66,26 @@ func (d *Daemon) streamConnection(ctx context.Context, s *session, first *starfi
 	if open == nil {
 		return nil, invalid("stream", "the first message is not open")
 	}
-	var c *connection
-	var err error
 	switch from := open.GetFrom().(type) {
 	case *starfishv1.StreamOpen_ConnectionId:
-		c, err = d.findConnection("stream", s, from.ConnectionId)
+		c, err := d.findConnection("stream", s, from.ConnectionId)
+		if err != nil {
+			return nil, err
+		}
+		return c, c.claim("stream", edgeStream)
 	case *starfishv1.StreamOpen_Connect:
 		if from.Connect.GetAttach() {
 			return nil, invalid("stream", "attach in the connect request of a stream")
 		}
-		c, err = d.connect(ctx, s, from.Connect)
+		return d.connect(ctx, s, from.Connect, edgeStream)
 	case *starfishv1.StreamOpen_Accept:
 		if from.Accept.GetAttach() {
 			return nil, invalid("stream", "attach in the accept request of a stream")
 		}
-		c, err = d.accept(ctx, s, from.Accept.GetListenerId())
+		return d.accept(ctx, s, from.Accept.GetListenerId(), edgeStream)
 	default:
 		return nil, invalid("stream", "open names no connection")
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c, c.claim("stream", edgeStream)
 }
 
 // run moves bytes until both directions have ended, or one has failed. gRPC allows one goroutine to send and one to
@@ -97,18 +95,34 @@ func (p *pump) run() error {
 	defer context.AfterFunc(p.stream.Context(), func() { _ = p.c.conn.Abort() })()
 	sent := make(chan error, 1)
 	go func() { sent <- p.fromClient() }()
-	if err := p.toClient(); err != nil {
-		if p.letGo.Load() {
-			return nil
-		}
-		return p.fail(err)
+	err := p.toClient()
+	if err == nil {
+		err = p.awaitClient(sent)
 	}
-	// The peer's direction is over. Sending goes on until the client has enough as well.
-	if err := <-sent; err != nil {
+	switch {
+	case p.letGo.Load():
+		return nil
+	case err != nil:
 		return p.fail(err)
 	}
 	p.d.closeConnection(p.c)
 	return nil
+}
+
+// awaitClient goes on, after the peer's FIN, until the client has sent enough as well or the connection fails.
+func (p *pump) awaitClient(sent <-chan error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- p.c.conn.AwaitEnd() }() // ends with the connection, at the latest with the call
+	select {
+	case err := <-sent:
+		return err
+	case err := <-ended:
+		if err != nil {
+			return err
+		}
+	}
+	// It ended in order: Shutdown had closed the client's direction. The client's own word is still to come.
+	return <-sent
 }
 
 // fail ends the connection, and gives the call the reason.
@@ -156,17 +170,39 @@ func (p *pump) control(request *starfishv1.StreamRequest) error {
 	switch m := request.GetMessage().(type) {
 	case *starfishv1.StreamRequest_Data:
 		_, err := p.c.conn.Write(m.Data)
-		return err
+		return p.unsent(err)
 	case *starfishv1.StreamRequest_Close:
 		p.letGo.Store(true)
 		p.d.closeConnection(p.c)
 		return nil
 	default:
-		refused := invalid("stream", "a message that is neither data nor close after the first")
-		p.refused.Store(refused)
-		_ = p.c.conn.Abort() // gets toClient out of its Read
-		return refused
+		return p.refuse(invalid("stream", "a message that is neither data nor close after the first"))
 	}
+}
+
+// refuse ends the stream for what the client did.
+func (p *pump) refuse(why *failure) error {
+	p.refused.Store(why)
+	_ = p.c.conn.Abort() // gets toClient out of its Read
+	return why
+}
+
+// unsent says what follows from the error of a Write, if it is one.
+func (p *pump) unsent(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errnoOf(err) == unix.EPIPE:
+		// Shutdown has closed this direction. Read would wait for the peer, who knows nothing of it.
+		return p.refuse(failed("stream", connectionName(p.c.id), err))
+	}
+	// The connection has ended. Read tells why, after what was received before; a client that receives only when it has
+	// sent everything must get to that.
+	var in streamIn
+	for p.stream.RecvMsg(&in) == nil {
+		in.payload.Free()
+	}
+	return err
 }
 
 // write moves the payload of one message into the connection.
@@ -181,7 +217,7 @@ func (p *pump) write(in *streamIn) error {
 			continue
 		}
 		if _, err := p.c.conn.Write(data); err != nil {
-			return err
+			return p.unsent(err)
 		}
 	}
 	return nil

@@ -45,6 +45,28 @@ func (c *Conn) awaitBytes(peek bool) error {
 	}
 }
 
+// AwaitEnd waits until the connection has ended and returns why; nil after a normal end. Read and AwaitEnd wait for each
+// other: AwaitEnd is for those who have read everything.
+func (c *Conn) AwaitEnd() error {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	for {
+		c.mu.Lock()
+		switch {
+		case c.ended:
+			err := c.end
+			c.mu.Unlock()
+			return c.opError("read", err)
+		case c.closed:
+			c.mu.Unlock()
+			return c.opError("read", net.ErrClosed)
+		}
+		wait := c.readWait.arm()
+		c.mu.Unlock()
+		<-wait
+	}
+}
+
 // readError returns why Read fails though there may be bytes. It wants mu.
 func (c *Conn) readError() error {
 	switch {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -132,6 +133,45 @@ func TestAbortResets(t *testing.T) {
 	if err := client.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Close after Abort: %v, want net.ErrClosed", err)
 	}
+}
+
+func TestAwaitEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(client, server *Conn) error
+		want error
+	}{
+		"reset by the peer":  {func(_, server *Conn) error { return server.Abort() }, syscall.ECONNRESET},
+		"closed here":        {func(client, _ *Conn) error { return client.Close() }, net.ErrClosed},
+		"both directions":    {func(client, _ *Conn) error { return client.CloseWrite() }, nil},
+		"ended before it is": {func(client, server *Conn) error { return errors.Join(server.Abort(), awaitEnd(client)) }, syscall.ECONNRESET},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startStack(t, Config{})
+			client, server := connect(t, s, s, nil)
+			if err := server.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			result := make(chan error, 1)
+			go func() { result <- client.AwaitEnd() }()
+			if err := c.end(client, server); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-result; !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// awaitEnd waits for the end of a connection that is to be reset.
+func awaitEnd(c *Conn) error {
+	if err := c.AwaitEnd(); !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("got %w", err)
+	}
+	return nil
 }
 
 func TestCloseReadDiscards(t *testing.T) {

@@ -73,7 +73,8 @@ const (
 //
 // Starfish opens, accepts, moves and closes TCP connections, and tells about them.
 type StarfishClient interface {
-	// Connect opens a connection actively and answers when it is established (RFC 9293 §3.9.1.1).
+	// Connect opens a connection actively and answers when it is established (RFC 9293 §3.9.1.1). If the call is given up
+	// before that, the connection is aborted; the same goes for Accept.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// Listen opens passively. The listener takes connections at once, up to its backlog.
 	Listen(ctx context.Context, in *ListenRequest, opts ...grpc.CallOption) (*ListenResponse, error)
@@ -93,6 +94,11 @@ type StarfishClient interface {
 	//	peer's reset                    the RPC ends with ABORTED and reason ECONNRESET.
 	//	timeout                         the RPC ends with DEADLINE_EXCEEDED and reason ETIMEDOUT.
 	//	RPC cancelled or past deadline  the connection is aborted: the peer gets a reset.
+	//	data after Shutdown closed the  the connection is aborted, since the data can't be sent; the RPC ends with
+	//	direction                       FAILED_PRECONDITION and reason EPIPE.
+	//
+	// A reset and a timeout end the RPC by themselves, also when the peer's FIN came before and nothing is being sent. What
+	// was received before comes first; what the client still sends is dropped.
 	//
 	// Back-pressure is HTTP/2's in both directions: a peer's window closes when the client does not receive, and Send
 	// blocks when the peer does not.
@@ -266,7 +272,8 @@ func (c *starfishClient) GetInfo(ctx context.Context, in *GetInfoRequest, opts .
 //
 // Starfish opens, accepts, moves and closes TCP connections, and tells about them.
 type StarfishServer interface {
-	// Connect opens a connection actively and answers when it is established (RFC 9293 §3.9.1.1).
+	// Connect opens a connection actively and answers when it is established (RFC 9293 §3.9.1.1). If the call is given up
+	// before that, the connection is aborted; the same goes for Accept.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// Listen opens passively. The listener takes connections at once, up to its backlog.
 	Listen(context.Context, *ListenRequest) (*ListenResponse, error)
@@ -286,6 +293,11 @@ type StarfishServer interface {
 	//	peer's reset                    the RPC ends with ABORTED and reason ECONNRESET.
 	//	timeout                         the RPC ends with DEADLINE_EXCEEDED and reason ETIMEDOUT.
 	//	RPC cancelled or past deadline  the connection is aborted: the peer gets a reset.
+	//	data after Shutdown closed the  the connection is aborted, since the data can't be sent; the RPC ends with
+	//	direction                       FAILED_PRECONDITION and reason EPIPE.
+	//
+	// A reset and a timeout end the RPC by themselves, also when the peer's FIN came before and nothing is being sent. What
+	// was received before comes first; what the client still sends is dropped.
 	//
 	// Back-pressure is HTTP/2's in both directions: a peer's window closes when the client does not receive, and Send
 	// blocks when the peer does not.
