@@ -47,11 +47,6 @@ func Run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	return a.exit(ctx, err)
 }
 
-// Command returns the whole tree of commands, from which manual pages are made.
-func Command() *cobra.Command {
-	return (&app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}).root()
-}
-
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "starfishctl",
@@ -127,8 +122,24 @@ func (a *app) withClient(ctx context.Context, verb func(ctx context.Context, c *
 	defer c.Close()
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	return verb(ctx, c)
+	err = verb(ctx, c)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &silentError{c.Socket(), err}
+	}
+	return err
 }
+
+// silentError says that the daemon is there and doesn't answer in time.
+type silentError struct {
+	socket string
+	error
+}
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("starfishd at %s does not answer in time: is it stopped, or very busy?", e.socket)
+}
+
+func (e *silentError) Unwrap() error { return e.error }
 
 // say writes to stderr what -v asks for: as text, or as an object whose event names it.
 func (a *app) say(event string, fields map[string]any, format string, args ...any) {

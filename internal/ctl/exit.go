@@ -70,8 +70,11 @@ func (a *app) report(err error) {
 	}
 	object := map[string]any{"error": describe(err)}
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	switch {
+	case errors.As(err, &errno):
 		object["errno"] = int(errno)
+	case errors.Is(err, context.DeadlineExceeded):
+		object["errno"] = int(syscall.ETIMEDOUT)
 	}
 	_ = writeJSON(a.stderr, object) // nothing can be said on a stderr that is closed
 }

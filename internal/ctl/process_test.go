@@ -3,6 +3,7 @@ package ctl
 import (
 	"bufio"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,4 +141,23 @@ func TestProcess(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+}
+
+// TestSilentDaemon asks a socket that takes connections and says nothing.
+func TestSilentDaemon(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, test := range []struct{ args, want string }{
+		{"status", `{"errno":110,"error":"starfishd at ` + socket + ` does not answer in time: is it stopped, or very busy?"}`},
+		{"connect 192.0.2.1:1", `{"errno":110,"error":"connect 192.0.2.1:1: i/o timeout"}`},
+	} {
+		args := append(strings.Fields(test.args), "--json", "--timeout", "50ms", "--socket", socket)
+		if status, _, stderr := execute(t, args...); status != exitError || stderr != test.want+"\n" {
+			t.Errorf("%s: status %d, stderr %q", test.args, status, stderr)
+		}
+	}
 }

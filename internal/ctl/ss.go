@@ -2,7 +2,7 @@ package ctl
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -112,7 +112,7 @@ func (a *app) watchSockets(ctx context.Context, c *client.Client, filter *filter
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("watch: %w", ctx.Err())
+			return errors.New("ss --watch ends with --timeout") // a signal needs no word
 		case <-tick.C:
 		}
 	}
