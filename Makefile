@@ -77,20 +77,22 @@ clean: ## Remove what the other targets make
 .PHONY: tools
 tools: $(addprefix $(TOOLS)/,gotestsum gofumpt goimports benchstat protoc-gen-go-grpc golangci-lint buf protoc-gen-go)
 
-$(addprefix $(TOOLS)/,gotestsum gofumpt goimports benchstat protoc-gen-go-grpc) &: tools/go.mod tools/go.sum
-	@$(call build_tools,tools,../bin/tools)
+SMALL_TOOLS := $(addprefix $(TOOLS)/,gotestsum gofumpt goimports benchstat protoc-gen-go-grpc)
+$(SMALL_TOOLS) &: tools/go.mod tools/go.sum
+	@$(call build_tools,tools,../bin/tools,$(SMALL_TOOLS))
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@echo "building golangci-lint: a few minutes, once"
-	@$(call build_tools,tools/lint,../../bin/tools)
+	@$(call build_tools,tools/lint,../../bin/tools,$@)
 
 $(TOOLS)/buf: tools/buf/go.mod tools/buf/go.sum
 	@echo "building buf: a few minutes, once"
-	@$(call build_tools,tools/buf,../../bin/tools)
+	@$(call build_tools,tools/buf,../../bin/tools,$@)
 
 $(TOOLS)/protoc-gen-go: go.mod go.sum
 	@$(GO) build -trimpath -o $(TOOLS)/ google.golang.org/protobuf/cmd/protoc-gen-go
 	@touch $@
 
-# build_tools MODULE OUTPUT: linked without debugging tables, which halves the time.
-build_tools = mkdir -p $(TOOLS) && CGO_ENABLED=0 $(GO) -C $(1) build -trimpath -ldflags '-s -w' -o $(2)/ tool && touch $(TOOLS)/*
+# build_tools MODULE OUTPUT FILES: linked without debugging tables, which halves the time.
+# What was up to date keeps its time, which would have make build it each time.
+build_tools = mkdir -p $(TOOLS) && CGO_ENABLED=0 $(GO) -C $(1) build -trimpath -ldflags '-s -w' -o $(2)/ tool && touch $(3)

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -376,8 +375,7 @@ func (f *fakeDaemon) streamDown(rpc grpc.BidiStreamingServer[starfishv1.StreamRe
 			return rpc.Send(&starfishv1.StreamResponse{Message: &starfishv1.StreamResponse_Eof{Eof: &starfishv1.StreamEof{}}})
 		}
 		if errors.Is(err, net.ErrClosed) {
-			time.Sleep(time.Second) // the other half says how it ends
-			return nil
+			return nil // the other half says how it ends
 		}
 		if err != nil {
 			return err

@@ -136,7 +136,7 @@ func TestSocketsOfDaemon(t *testing.T) {
 	for _, want := range []string{
 		`(?m)^State +Recv-Q +Send-Q +Local Address:Port +Peer Address:Port +Process$`,
 		`(?m)^LISTEN +0 +\d+ +` + regexp.QuoteMeta(address) + ` +\*:\* +users:\(\("[^"]+",pid=\d+,listener=1\)\)$`,
-		`(?m)^ESTAB +0 +0 +[0-9.]+:\d+ +` + regexp.QuoteMeta(address) + ` +users:\(\("[^"]+",pid=\d+,id=\d+\)\)$`,
+		`(?m)^ESTAB +0 +\d+ +[0-9.]+:\d+ +` + regexp.QuoteMeta(address) + ` +users:\(\("[^"]+",pid=\d+,id=\d+\)\)$`,
 		`(?m)^\t .*cubic wscale:\d+,\d+ rto:[0-9.]+ rtt:[0-9.]+/[0-9.]+ mss:\d+ .*cwnd:\d+ `,
 	} {
 		if status != exitOK || !regexp.MustCompile(want).MatchString(table) {
