@@ -56,12 +56,7 @@ func formatStatus(info *starfishv1.GetInfoResponse, verbose bool) string {
 	}
 	line("starfishd", "%s, version %s, pid %d, up %s", state, info.GetVersion(), info.GetPid(),
 		info.GetUptime().AsDuration().Round(time.Second))
-	device := info.GetDevice()
-	name := device.GetName()
-	if name == "" {
-		name = device.GetLink()
-	}
-	line("device", "%s, MTU %d, %d queue(s), offload: %s", name, device.GetMtu(), device.GetQueues(), formatOffload(device))
+	line("device", "%s", formatDevice(info.GetDevice()))
 	line("addresses", "%s", strings.Join(info.GetPrefixes(), " "))
 	if kernel := info.GetKernelAddresses(); len(kernel) > 0 {
 		line("kernel's own", "%s", strings.Join(kernel, " "))
@@ -76,6 +71,18 @@ func formatStatus(info *starfishv1.GetInfoResponse, verbose bool) string {
 		}
 	}
 	return b.String()
+}
+
+// formatDevice is short about the link in memory, which has neither name nor queues.
+func formatDevice(d *starfishv1.Device) string {
+	if d.GetName() == "" {
+		return fmt.Sprintf("none, the link is in %s, MTU %d", d.GetLink(), d.GetMtu())
+	}
+	queues := "1 queue"
+	if n := d.GetQueues(); n != 1 {
+		queues = fmt.Sprintf("%d queues", n)
+	}
+	return fmt.Sprintf("%s, MTU %d, %s, offload: %s", d.GetName(), d.GetMtu(), queues, formatOffload(d))
 }
 
 func formatOffload(d *starfishv1.Device) string {
