@@ -68,7 +68,7 @@ type congestionControl interface {
 // ackSample is what an ACK says to congestion control.
 type ackSample struct {
 	now           Time
-	acked         int           // bytes delivered: newly acknowledged, by SACK or cumulatively, each byte once
+	acked         int           // bytes that open the window: newly acknowledged; 0 for an ACK that does not advance SND.UNA
 	inFlight      int           // before the ACK
 	rtt           time.Duration // of this ACK; 0 when it gives none
 	minRTT, srtt  time.Duration

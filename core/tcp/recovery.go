@@ -51,6 +51,7 @@ func (c *conn) window() int {
 // recover finds what an ACK shows to be lost, or found after all, and lets congestion control know.
 func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	r := &c.recovery
+	wasOpen := r.phase == phaseOpen
 	if e.dsacked > 0 {
 		c.rack.noteDSACK(c.snd.una, c.snd.nxt)
 	}
@@ -78,6 +79,13 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
 			windowLimited: e.priorUna.Less(c.snd.limitedUntil), paced: c.opt.Pacing, rate: e.rate, delivered: c.rate.delivered,
+		}
+		switch {
+		case !e.advanced:
+			// RFC 5681 §3.2: duplicate ACKs don't open the window, and RFC 3042 §2: what they let out must not "change" it.
+			s.sample.acked = 0
+		case wasOpen:
+			s.sample.acked = int(e.priorUna.Size(c.snd.una)) // what was SACKed before counts now
 		}
 		c.cc.onAck(&s.sample)
 	}

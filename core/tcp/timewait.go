@@ -136,10 +136,11 @@ func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 }
 
 // reopens reports whether a SYN may open a new incarnation of the connection: RFC 9293 §3.10.7.4 MAY-2 and RFC 6191 §2
-// allow it when it can't be an old duplicate, by its timestamp or by a sequence number beyond all that was used.
+// allow it when it can't be an old duplicate. Its timestamp decides that, and where there is none or it is the last one
+// seen, a sequence number beyond all that was used.
 func (s *Stack) reopens(w *timeWait, seg *segment) bool {
-	if w.tsOn && seg.Options.Set.Has(wire.OptTimestamps) {
-		return int32(seg.Options.TSVal-w.tsRecent) > 0 || w.rcvNxt.Less(seg.Seq)
+	if w.tsOn && seg.Options.Set.Has(wire.OptTimestamps) && seg.Options.TSVal != w.tsRecent {
+		return int32(seg.Options.TSVal-w.tsRecent) > 0
 	}
 	return w.rcvNxt.Less(seg.Seq)
 }
