@@ -40,7 +40,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_recovery":                       asBuilt("1"),
 	"tcp_retrans_collapse":               asBuilt("0"),
 	"tcp_retries2":                       asBuilt("15"),
-	"tcp_rfc1337":                        asBuilt("1"),
+	"tcp_rfc1337":                        asBuilt("0"),
 	"tcp_rto_max_ms":                     asBuilt("120000"),
 	"tcp_shrink_window":                  asBuilt("0"),
 	"tcp_stdurg":                         asBuilt("0"),
