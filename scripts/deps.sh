@@ -13,7 +13,7 @@ BUILD=(git:git gcc:gcc)
 TEST=(
 	ip:iproute2 nft:nftables flock:util-linux unshare:util-linux setpriv:util-linux nsenter:util-linux
 	nc:netcat-openbsd nginx:nginx-light curl:curl iperf3:iperf3 ssh:openssh-client sshd:openssh-server
-	tcpdump:tcpdump tshark:tshark sudo:sudo python3:python3 jq:jq openssl:openssl ss:iproute2 ps:procps
+	tcpdump:tcpdump tshark:tshark nmap:nmap hping3:hping3 sudo:sudo python3:python3 jq:jq openssl:openssl ss:iproute2 ps:procps
 )
 CHECK=(shellcheck:shellcheck)
 
