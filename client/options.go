@@ -66,6 +66,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// SynRetries is how often a SYN is repeated.
 	SynRetries int
+	// SynAckRetries is how often a listener repeats its SYN-ACK.
+	SynAckRetries int
 	// MaxSegment is the largest maximum segment size announced and used.
 	MaxSegment int
 	// TTL is the IPv4 time to live and the IPv6 hop limit.
@@ -117,6 +119,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		{"send buffer", o.SendBuffer, &msg.SendBuffer},
 		{"keep-alive count", o.KeepAliveCount, &msg.KeepAliveCount},
 		{"SYN retries", o.SynRetries, &msg.SynRetries},
+		{"SYN-ACK retries", o.SynAckRetries, &msg.SynAckRetries},
 		{"maximum segment size", o.MaxSegment, &msg.MaxSegment},
 		{"TTL", o.TTL, &msg.Ttl},
 		{"traffic class", o.TrafficClass, &msg.TrafficClass},

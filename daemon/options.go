@@ -83,6 +83,7 @@ func (b *overlayer) numbers(base *tcp.Options, o *starfishv1.Options) {
 	b.number("send_buffer", &base.SendBuffer, o.SendBuffer, tcp.MaxBuffer)
 	b.number("keep_alive_count", &base.KeepAliveCount, o.KeepAliveCount, 127)
 	b.number("syn_retries", &base.SynRetries, o.SynRetries, 127)
+	b.number("syn_ack_retries", &base.SynAckRetries, o.SynAckRetries, 127)
 	b.number("max_segment", &base.MaxSegment, o.MaxSegment, 65_535)
 	ttl := int(base.TTL)
 	b.number("ttl", &ttl, o.Ttl, 255)
@@ -147,6 +148,7 @@ func onlyWhileOpening(o *starfishv1.Options) string {
 		{"initial_rto", o.GetInitialRto() != nil},
 		{"connect_timeout", o.GetConnectTimeout() != nil},
 		{"syn_retries", o.GetSynRetries() != 0},
+		{"syn_ack_retries", o.GetSynAckRetries() != 0},
 		{"max_segment", o.GetMaxSegment() != 0},
 		{"no_timestamps", o.GetNoTimestamps()},
 		{"no_sack", o.GetNoSack()},
@@ -192,6 +194,7 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		UserTimeout:       duration(o.UserTimeout),
 		ConnectTimeout:    duration(o.ConnectTimeout),
 		SynRetries:        number(o.SynRetries),
+		SynAckRetries:     number(o.SynAckRetries),
 		MaxSegment:        number(o.MaxSegment),
 		Ttl:               number(int(o.TTL)),
 		TrafficClass:      number(int(o.TrafficClass)),

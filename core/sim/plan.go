@@ -282,6 +282,7 @@ func (d dice) options() tcp.Options {
 		UserTimeout:    300 * 24 * time.Hour,
 		ConnectTimeout: 300 * 24 * time.Hour,
 		SynRetries:     127,
+		SynAckRetries:  127,
 	}
 	if d.oneIn(3) {
 		o.MaxSegment = pick(d, 64, 536, 64+d.IntN(1400))

@@ -22,6 +22,7 @@ func FuzzOptions(f *testing.F) {
 		opt.MaxSegment = int(int16(in.int(1 << 16)))
 		opt.TTL, opt.TrafficClass = in.byte(), in.byte()
 		opt.Congestion = CongestionControl(in.byte())
+		opt.SynAckRetries = int(int8(in.byte()))
 		if opt.Validate() != nil {
 			return
 		}

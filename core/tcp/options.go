@@ -38,6 +38,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// SynRetries is how often a SYN is repeated.
 	SynRetries int
+	// SynAckRetries is how often a listener repeats its SYN-ACK.
+	SynAckRetries int
 	// MaxSegment bounds the maximum segment size announced and used (RFC 9293 §3.7.1).
 	MaxSegment int
 	// TTL is the IPv4 time to live and the IPv6 hop limit.
@@ -89,6 +91,7 @@ func (o *Options) Validate() error {
 		checkDuration("connect timeout", o.ConnectTimeout, maxKeepAlive),
 		checkInt("keep-alive count", o.KeepAliveCount, 1, 127),
 		checkInt("SYN retries", o.SynRetries, 1, 127),
+		checkInt("SYN-ACK retries", o.SynAckRetries, 1, 127),
 		checkInt("receive buffer", o.RecvBuffer, MinBuffer, MaxBuffer),
 		checkInt("send buffer", o.SendBuffer, MinBuffer, MaxBuffer),
 		checkInt("maximum segment size", o.MaxSegment, minSegment, maxSegment),
@@ -130,6 +133,7 @@ func (o Options) withDefaults(d *Options) Options {
 	orDefault(&o.UserTimeout, d.UserTimeout)
 	orDefault(&o.ConnectTimeout, d.ConnectTimeout)
 	orDefault(&o.SynRetries, d.SynRetries)
+	orDefault(&o.SynAckRetries, d.SynAckRetries)
 	orDefault(&o.MaxSegment, d.MaxSegment)
 	orDefault(&o.TTL, d.TTL)
 	orDefault(&o.TrafficClass, d.TrafficClass)
@@ -158,8 +162,9 @@ func DefaultOptions() Options {
 		KeepAliveInterval: 75 * time.Second,
 		KeepAliveCount:    9,
 		UserTimeout:       15 * time.Minute, // what Linux's 15 retransmissions come to; RFC 9293 §3.8.3 R2 ≥ 100 s
-		ConnectTimeout:    130 * time.Second,
-		SynRetries:        6,
+		ConnectTimeout:    190 * time.Second, // RFC 9293 §3.8.3 (MUST-23): at least 3 minutes; Linux gives up at 127 s
+		SynRetries:        7,                 // at 1, 3, 7, 15, 31, 63 and 127 s
+		SynAckRetries:     5,                 // until 63 s, as Linux: the peer's SYN, sent again, begins anew
 		TTL:               64,
 	}
 }

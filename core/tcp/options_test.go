@@ -26,6 +26,7 @@ func TestOptionsValidate(t *testing.T) {
 		"user timeout":               {Options{UserTimeout: -1}, false},
 		"connect timeout":            {Options{ConnectTimeout: 1}, false},
 		"SYN retries":                {Options{SynRetries: -1}, false},
+		"SYN-ACK retries":            {Options{SynAckRetries: 128}, false},
 		"receive buffer negative":    {Options{RecvBuffer: -1}, false},
 		"receive buffer of 2 GiB":    {Options{RecvBuffer: 2 << 30}, false},
 		"send buffer of 2 GiB":       {Options{SendBuffer: 2 << 30}, false},

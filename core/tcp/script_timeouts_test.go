@@ -38,6 +38,20 @@ func TestConnectTimeout(t *testing.T) {
 	h.wantEvent(tcp.EventClosed)
 }
 
+// TestConnectTimeoutByDefault: MUST-23: a SYN is sent again for 3 minutes at least.
+func TestConnectTimeoutByDefault(t *testing.T) {
+	h := newScript(t)
+	h.enter(tcp.StateSynSent)
+	for retry := range 7 {
+		h.wantAfter(time.Second<<retry, "S 0")
+	}
+	h.advance(180*time.Second - 127*time.Second)
+	h.wantState(tcp.StateSynSent)
+	h.advance(10*time.Second + tick)
+	h.wantNothing()
+	h.wantClosed(tcp.ErrTimeout)
+}
+
 // TestRetransmissionTimeoutSyn: §3.10.8, RFC 6298 §2.1 and §5.5: 1 s, and doubled each time.
 func TestRetransmissionTimeoutSyn(t *testing.T) {
 	h := newScript(t, with(func(o *tcp.Options) { o.SynRetries = 3 }))
@@ -50,9 +64,9 @@ func TestRetransmissionTimeoutSyn(t *testing.T) {
 	h.wantClosed(tcp.ErrTimeout)
 }
 
-// TestRetransmissionTimeoutSynAck: the same for a passive open, which gives up one try earlier.
+// TestRetransmissionTimeoutSynAck: the same for a passive open.
 func TestRetransmissionTimeoutSynAck(t *testing.T) {
-	h := newScript(t, with(func(o *tcp.Options) { o.SynRetries = 3 }))
+	h := newScript(t, with(func(o *tcp.Options) { o.SynAckRetries = 2 }))
 	h.listen()
 	h.in("S 0 <mss 1000>")
 	h.want("S. 0 ack 1")

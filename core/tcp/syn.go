@@ -85,7 +85,7 @@ func (s *Stack) expireSyns(now Time) {
 	for level := range s.syns.waiting {
 		waiting := &s.syns.waiting[level]
 		for r := waiting.front(); r != nil && r.retryAt <= now; r = waiting.front() {
-			if int(r.retries) >= r.listener.opt.synAckRetries() {
+			if int(r.retries) >= r.listener.opt.SynAckRetries {
 				s.syns.remove(r)
 				s.stats.AttemptFails++
 				continue
@@ -97,9 +97,6 @@ func (s *Stack) expireSyns(now Time) {
 		}
 	}
 }
-
-// synAckRetries is one less than a SYN's: the active side gives up last, as in Linux (tcp_synack_retries 5).
-func (o *Options) synAckRetries() int { return max(o.SynRetries-1, 1) }
 
 // pollSynAck builds a SYN-ACK that is owed.
 func (s *Stack) pollSynAck(now Time, t *Transmit) bool {

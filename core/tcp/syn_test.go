@@ -33,7 +33,7 @@ func TestSynQueueIsBounded(t *testing.T) {
 // TestSynRetries: SYN-ACKs are sent again at the times of a doubling timeout, in the order of their deadlines, then given up.
 func TestSynRetries(t *testing.T) {
 	p := newPair(t)
-	p.listen(&Options{SynRetries: 4})
+	p.listen(&Options{SynAckRetries: 3})
 	s := p.b.stack
 	start := p.now
 	sent := map[uint16][]time.Duration{}

@@ -92,6 +92,7 @@ type TCP struct {
 	UserTimeout       time.Duration `yaml:"user_timeout"`
 	ConnectTimeout    time.Duration `yaml:"connect_timeout"`
 	SynRetries        int           `yaml:"syn_retries"`
+	SynAckRetries     int           `yaml:"syn_ack_retries"`
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
 	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
@@ -161,6 +162,7 @@ func (t *TCP) Options() tcp.Options {
 		UserTimeout:       t.UserTimeout,
 		ConnectTimeout:    t.ConnectTimeout,
 		SynRetries:        t.SynRetries,
+		SynAckRetries:     t.SynAckRetries,
 		MaxSegment:        t.MaxSegment,
 		TTL:               uint8(t.TTL),
 		NoMTUProbing:      t.NoMTUProbing,

@@ -45,6 +45,7 @@ too.`,
 	}
 	cmd.Flags().Var(&source, "source", "start from IP or IP:PORT, one of the daemon's addresses")
 	cmd.Flags().DurationVar(&connectTimeout, "connect-timeout", 0, "bound on the opening handshake, such as 5s")
+	cmd.Flags().IntVar(&flags.options.SynRetries, "syn-retries", 0, "how often the SYN is repeated: `N` times, 1 to 127")
 	flags.register(cmd)
 	return cmd
 }

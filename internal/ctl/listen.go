@@ -46,6 +46,7 @@ are served at the same time.`,
 	cmd.Flags().BoolVarP(&flags.keep, "keep", "k", false, "keep accepting")
 	cmd.Flags().StringVar(&flags.command, "exec", "", "serve each connection with a `command` of /bin/sh")
 	cmd.Flags().IntVar(&flags.backlog, "backlog", 0, "how many connections may wait to be accepted (0: the daemon's default)")
+	cmd.Flags().IntVar(&flags.options.SynAckRetries, "syn-ack-retries", 0, "how often a SYN-ACK is repeated: `N` times, 1 to 127")
 	flags.register(cmd)
 	return cmd
 }

@@ -45,7 +45,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_shrink_window":                  asBuilt("0"),
 	"tcp_stdurg":                         asBuilt("0"),
 	"tcp_syncookies":                     synCookies,
-	"tcp_synack_retries":                 asBuilt("5"),
+	"tcp_synack_retries":                 intSetting(func(s *settings) *int { return &s.options.SynAckRetries }),
 	"tcp_thin_linear_timeouts":           asBuilt("0"),
 	"tcp_reordering":                     asBuilt("3"),
 	"tcp_invalid_ratelimit":              invalidRateLimit,

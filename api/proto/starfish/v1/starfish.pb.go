@@ -410,6 +410,8 @@ type Options struct {
 	NoSack *bool `protobuf:"varint,19,opt,name=no_sack,json=noSack,proto3,oneof" json:"no_sack,omitempty"`
 	// Does without window scaling (RFC 7323 §2). Only while opening.
 	NoWindowScale *bool `protobuf:"varint,20,opt,name=no_window_scale,json=noWindowScale,proto3,oneof" json:"no_window_scale,omitempty"`
+	// How often a listener repeats its SYN-ACK (RFC 9293 §3.8.3). 1 to 127. Only while opening.
+	SynAckRetries *uint32 `protobuf:"varint,40,opt,name=syn_ack_retries,json=synAckRetries,proto3,oneof" json:"syn_ack_retries,omitempty"`
 	// Takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMtuProbing *bool `protobuf:"varint,31,opt,name=no_mtu_probing,json=noMtuProbing,proto3,oneof" json:"no_mtu_probing,omitempty"`
 	// The initial sequence number. For tests only: it defeats RFC 6528. Only while opening.
@@ -588,6 +590,13 @@ func (x *Options) GetNoWindowScale() bool {
 		return *x.NoWindowScale
 	}
 	return false
+}
+
+func (x *Options) GetSynAckRetries() uint32 {
+	if x != nil && x.SynAckRetries != nil {
+		return *x.SynAckRetries
+	}
+	return 0
 }
 
 func (x *Options) GetNoMtuProbing() bool {
@@ -3467,7 +3476,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1astarfish/v1/starfish.proto\x12\vstarfish.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\x9e\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xdf\n" +
 	"\n" +
 	"\aOptions\x12\x1e\n" +
 	"\bno_delay\x18\x01 \x01(\bH\x00R\anoDelay\x88\x01\x01\x12 \n" +
@@ -3497,10 +3506,11 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"R\ftrafficClass\x88\x01\x01\x12(\n" +
 	"\rno_timestamps\x18\x12 \x01(\bH\vR\fnoTimestamps\x88\x01\x01\x12\x1c\n" +
 	"\ano_sack\x18\x13 \x01(\bH\fR\x06noSack\x88\x01\x01\x12+\n" +
-	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12)\n" +
-	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x0eR\fnoMtuProbing\x88\x01\x01\x12 \n" +
-	"\tfixed_isn\x18\x15 \x01(\rH\x0fR\bfixedIsn\x88\x01\x01\x12\x1b\n" +
-	"\x06pacing\x18\x16 \x01(\bH\x10R\x06pacing\x88\x01\x01B\v\n" +
+	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12+\n" +
+	"\x0fsyn_ack_retries\x18( \x01(\rH\x0eR\rsynAckRetries\x88\x01\x01\x12)\n" +
+	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x0fR\fnoMtuProbing\x88\x01\x01\x12 \n" +
+	"\tfixed_isn\x18\x15 \x01(\rH\x10R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
+	"\x06pacing\x18\x16 \x01(\bH\x11R\x06pacing\x88\x01\x01B\v\n" +
 	"\t_no_delayB\f\n" +
 	"\n" +
 	"_quick_ackB\a\n" +
@@ -3516,7 +3526,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x0e_no_timestampsB\n" +
 	"\n" +
 	"\b_no_sackB\x12\n" +
-	"\x10_no_window_scaleB\x11\n" +
+	"\x10_no_window_scaleB\x12\n" +
+	"\x10_syn_ack_retriesB\x11\n" +
 	"\x0f_no_mtu_probingB\f\n" +
 	"\n" +
 	"_fixed_isnB\t\n" +
