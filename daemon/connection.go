@@ -16,10 +16,9 @@ import (
 
 // summary is what is known of a connection as long as anyone can ask for it.
 type summary struct {
-	id            uint64
+	entry
 	local, remote netip.AddrPort
 	listenerID    uint64 // 0 after an active open
-	owner         *session
 	opened        time.Time
 }
 
@@ -74,10 +73,10 @@ func wayOf(attach bool) edge {
 func newConnection(owner *session, conn *stack.Conn, options tcp.Options, listenerID uint64, way edge) *connection {
 	return &connection{
 		summary: summary{
+			entry:      entry{owner: owner},
 			local:      addrPort(conn.LocalAddr()),
 			remote:     addrPort(conn.RemoteAddr()),
 			listenerID: listenerID,
-			owner:      owner,
 			opened:     time.Now(),
 		},
 		conn:    conn,

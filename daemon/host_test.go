@@ -185,7 +185,7 @@ func TestEndedLogIsBounded(t *testing.T) {
 			}
 		}
 	}
-	add := func(id uint64) { l.add(&connection{summary: summary{id: id}}, ending{}) }
+	add := func(id uint64) { l.add(&connection{summary: summary{entry: entry{id: id}}}, ending{}) }
 	for id := range uint64(5) {
 		add(id)
 	}

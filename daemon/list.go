@@ -66,7 +66,7 @@ func (d *Daemon) fill(p *starfishv1.Connection, st *tcp.Status) {
 // pageToken says where the next page begins.
 type pageToken struct {
 	part  string // listeners, connections or orphans
-	after uint64 // the last id that was listed; of orphans, the number that were
+	after uint64 // the last id that was looked at; of orphans, the number that were
 }
 
 const (
@@ -106,24 +106,24 @@ func (d *Daemon) ListConnections(ctx context.Context, request *starfishv1.ListCo
 	response := &starfishv1.ListConnectionsResponse{}
 	shown := func(owner *session) bool { return d.visible(s, owner) }
 	if token.part == partListeners {
-		listeners := d.registry.listenersAfter(token.after, room, shown)
+		listeners, last, more := d.registry.listenersAfter(token.after, room, shown)
 		for _, l := range listeners {
 			response.Listeners = append(response.Listeners, l.proto())
-			token.after = l.id
 		}
-		if room -= len(listeners); room == 0 {
+		token.after = last
+		if room -= len(listeners); more || room == 0 {
 			response.NextPageToken = token.String()
 			return response, nil
 		}
 		token = pageToken{part: partConnections}
 	}
 	if token.part == partConnections {
-		conns := d.registry.connectionsAfter(token.after, room, shown)
+		conns, last, more := d.registry.connectionsAfter(token.after, room, shown)
 		for _, c := range conns {
-			token.after = c.id
 			response.Connections = append(response.Connections, d.describe(c))
 		}
-		if room -= len(conns); room == 0 {
+		token.after = last
+		if room -= len(conns); more || room == 0 {
 			response.NextPageToken = token.String()
 			return response, nil
 		}

@@ -13,9 +13,8 @@ import (
 
 // listener is a passive open that a session owns.
 type listener struct {
-	id      uint64
+	entry
 	local   netip.AddrPort
-	owner   *session
 	backlog int
 	options tcp.Options // of what it accepts
 	stack   *stack.Listener
@@ -64,7 +63,7 @@ func (d *Daemon) Listen(ctx context.Context, request *starfishv1.ListenRequest) 
 		d.registry.unreserveListener(s)
 		return nil, d.explainLocal(failed("listen", local.String(), err), local.Addr())
 	}
-	l := &listener{local: addrPort(opened.Addr()), owner: s, backlog: int(request.GetBacklog()), options: options, stack: opened}
+	l := &listener{local: addrPort(opened.Addr()), entry: entry{owner: s}, backlog: int(request.GetBacklog()), options: options, stack: opened}
 	if !d.registry.addListener(l) {
 		_ = opened.Close()
 		return nil, sessionOver("listen")

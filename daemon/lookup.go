@@ -50,64 +50,49 @@ func notPermitted(op, subject string) error {
 func (r *registry) connection(id uint64) *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.conns[id]
+	return r.conns.byID[id]
 }
 
 func (r *registry) listener(id uint64) *listener {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.listeners[id]
+	return r.listeners.byID[id]
 }
 
-// connectionsAfter returns up to n connections that shown accepts, by rising id from after on.
-func (r *registry) connectionsAfter(after uint64, n int, shown func(owner *session) bool) []*connection {
+// connectionsAfter returns a page of the connections that shown accepts.
+func (r *registry) connectionsAfter(after uint64, n int, shown func(owner *session) bool) ([]*connection, uint64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return page(r.conns, after, n, func(c *connection) bool { return shown(c.owner) })
+	return r.conns.page(after, n, shown)
 }
 
-// listenersAfter returns up to n listeners that shown accepts, by rising id from after on.
-func (r *registry) listenersAfter(after uint64, n int, shown func(owner *session) bool) []*listener {
+// listenersAfter returns a page of the listeners that shown accepts.
+func (r *registry) listenersAfter(after uint64, n int, shown func(owner *session) bool) ([]*listener, uint64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return page(r.listeners, after, n, func(l *listener) bool { return shown(l.owner) })
+	return r.listeners.page(after, n, shown)
 }
 
 func (r *registry) allListeners() []*listener {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.listeners))
+	return slices.Collect(maps.Values(r.listeners.byID))
 }
 
 // owned returns the stack's side of all connections that somebody owns.
 func (r *registry) owned() map[*stack.Conn]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	owned := make(map[*stack.Conn]bool, len(r.conns))
-	for _, c := range r.conns {
+	owned := make(map[*stack.Conn]bool, len(r.conns.byID))
+	for _, c := range r.conns.byID {
 		owned[c.conn] = true
 	}
 	return owned
-}
-
-func page[T any](all map[uint64]T, after uint64, n int, shown func(T) bool) []T {
-	var ids []uint64
-	for id, item := range all {
-		if id > after && shown(item) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	items := make([]T, 0, min(n, len(ids)))
-	for _, id := range ids[:cap(items)] {
-		items = append(items, all[id])
-	}
-	return items
 }
 
 // counts returns how much there is of everything.
 func (r *registry) counts() (sessions, conns, listeners int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.sessions), len(r.conns), len(r.listeners)
+	return len(r.sessions), len(r.conns.byID), len(r.listeners.byID)
 }

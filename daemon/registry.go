@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -16,30 +14,22 @@ import (
 type registry struct {
 	mu sync.Mutex
 
-	limits    config.Limits
-	sessions  map[uint64]*session
-	conns     map[uint64]*connection
-	listeners map[uint64]*listener
-	users     map[uint32]*usage
-	opening   int // connections reserved and not in conns yet
-	ended     endedLog
-
-	// Ids are never used twice.
-	lastSession, lastConn, lastListener uint64
-}
-
-// usage counts what a user has.
-type usage struct {
-	sessions, conns, listeners int
+	limits      config.Limits
+	sessions    map[uint64]*session
+	lastSession uint64 // ids are never used twice
+	users       tally  // of sessions
+	conns       holdings[*connection]
+	listeners   holdings[*listener]
+	ended       endedLog
 }
 
 func newRegistry(limits config.Limits) *registry {
 	return &registry{
 		limits:    limits,
 		sessions:  make(map[uint64]*session),
-		conns:     make(map[uint64]*connection),
-		listeners: make(map[uint64]*listener),
-		users:     make(map[uint32]*usage),
+		users:     make(tally),
+		conns:     newHoldings[*connection](),
+		listeners: newHoldings[*listener](),
 		ended:     newEndedLog(limits.EndedConnections),
 	}
 }
@@ -58,45 +48,21 @@ func (r *registry) currentLimits() config.Limits {
 	return r.limits
 }
 
-// user returns the counters of a user. The lock must be held.
-func (r *registry) user(uid uint32) *usage {
-	u := r.users[uid]
-	if u == nil {
-		u = &usage{}
-		r.users[uid] = u
-	}
-	return u
-}
-
-// forget drops the counters of a user who has nothing. The lock must be held.
-func (r *registry) forget(uid uint32) {
-	if u := r.users[uid]; u != nil && *u == (usage{}) {
-		delete(r.users, uid)
-	}
-}
-
 // admitSession refuses a session above the user's limit. It is asked before the session begins; sessions that begin at
 // the same moment can pass the limit by their number, which bounds as well.
 func (r *registry) admitSession(p peer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u := r.users[p.uid]
-	if u == nil {
-		return nil
-	}
-	return checkLimit("open session", "sessions_per_user", u.sessions, r.limits.SessionsPerUser)
+	return checkLimit("open session", "sessions_per_user", r.users[p.uid], r.limits.SessionsPerUser)
 }
 
 func (r *registry) beginSession(p peer, process string) *session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lastSession++
-	s := &session{
-		id: r.lastSession, peer: p, process: process, conns: make(map[uint64]*connection),
-		listeners: make(map[uint64]*listener),
-	}
+	s := &session{id: r.lastSession, peer: p, process: process}
 	r.sessions[s.id] = s
-	r.user(p.uid).sessions++
+	r.users.add(p.uid, 1)
 	return s
 }
 
@@ -109,9 +75,8 @@ func (r *registry) endSession(s *session) ([]*connection, []*listener) {
 	}
 	s.ended = true
 	delete(r.sessions, s.id)
-	r.user(s.peer.uid).sessions--
-	r.forget(s.peer.uid)
-	return slices.Collect(maps.Values(s.conns)), slices.Collect(maps.Values(s.listeners))
+	r.users.add(s.peer.uid, -1)
+	return r.conns.of(s), r.listeners.of(s)
 }
 
 // reserveConnection makes room for one connection of the session's user before it is opened. Give the room back with
@@ -119,24 +84,20 @@ func (r *registry) endSession(s *session) ([]*connection, []*listener) {
 func (r *registry) reserveConnection(op string, s *session) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := checkLimit(op, "connections", len(r.conns)+r.opening, r.limits.Connections); err != nil {
+	if err := checkLimit(op, "connections", r.conns.total(), r.limits.Connections); err != nil {
 		return err
 	}
-	u := r.user(s.peer.uid)
-	if err := checkLimit(op, "connections_per_user", u.conns, r.limits.ConnectionsPerUser); err != nil {
+	if err := checkLimit(op, "connections_per_user", r.conns.users[s.peer.uid], r.limits.ConnectionsPerUser); err != nil {
 		return err
 	}
-	u.conns++
-	r.opening++
+	r.conns.reserve(s)
 	return nil
 }
 
 func (r *registry) unreserveConnection(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.opening--
-	r.user(s.peer.uid).conns--
-	r.forget(s.peer.uid)
+	r.conns.unreserve(s)
 }
 
 // addConnection gives a connection its id and its owner. It reports false, and gives the reserved room back, when the
@@ -144,79 +105,48 @@ func (r *registry) unreserveConnection(s *session) {
 func (r *registry) addConnection(c *connection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.opening--
-	if c.owner.ended {
-		r.user(c.owner.peer.uid).conns--
-		r.forget(c.owner.peer.uid)
-		return false
-	}
-	r.lastConn++
-	c.id = r.lastConn
-	r.conns[c.id] = c
-	c.owner.conns[c.id] = c
-	return true
+	return r.conns.add(c)
 }
 
 // endConnection takes a connection out, if it is still there, and remembers how it ended.
 func (r *registry) endConnection(c *connection, end ending) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.conns[c.id] != c {
+	if !r.conns.remove(c) {
 		return false
 	}
-	delete(r.conns, c.id)
-	delete(c.owner.conns, c.id)
-	r.user(c.owner.peer.uid).conns--
-	r.forget(c.owner.peer.uid)
 	r.ended.add(c, end)
 	return true
 }
 
+// reserveListener is reserveConnection for a listener.
 func (r *registry) reserveListener(s *session) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u := r.user(s.peer.uid)
-	if err := checkLimit("listen", "listeners_per_user", u.listeners, r.limits.ListenersPerUser); err != nil {
+	if err := checkLimit("listen", "listeners_per_user", r.listeners.users[s.peer.uid], r.limits.ListenersPerUser); err != nil {
 		return err
 	}
-	u.listeners++
+	r.listeners.reserve(s)
 	return nil
 }
 
 func (r *registry) unreserveListener(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.user(s.peer.uid).listeners--
-	r.forget(s.peer.uid)
+	r.listeners.unreserve(s)
 }
 
 // addListener gives a listener its id and its owner, or reports false as addConnection does.
 func (r *registry) addListener(l *listener) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.owner.ended {
-		r.user(l.owner.peer.uid).listeners--
-		r.forget(l.owner.peer.uid)
-		return false
-	}
-	r.lastListener++
-	l.id = r.lastListener
-	r.listeners[l.id] = l
-	l.owner.listeners[l.id] = l
-	return true
+	return r.listeners.add(l)
 }
 
 func (r *registry) removeListener(l *listener) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.listeners[l.id] != l {
-		return false
-	}
-	delete(r.listeners, l.id)
-	delete(l.owner.listeners, l.id)
-	r.user(l.owner.peer.uid).listeners--
-	r.forget(l.owner.peer.uid)
-	return true
+	return r.listeners.remove(l)
 }
 
 // beginAccept counts a call that waits; endAccept ends it.

@@ -21,10 +21,8 @@ type session struct {
 	process string
 
 	// The registry's lock guards what follows.
-	conns     map[uint64]*connection
-	listeners map[uint64]*listener
-	accepts   int // calls that wait in Accept
-	ended     bool
+	accepts int // calls that wait in Accept
+	ended   bool
 }
 
 func (s *session) owner() *starfishv1.Owner {

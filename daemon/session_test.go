@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"syscall"
@@ -105,8 +106,8 @@ func TestOpenedForNobodyIsAborted(t *testing.T) {
 	})
 	d.registry.mu.Lock()
 	defer d.registry.mu.Unlock()
-	if len(owner.conns) != 0 {
-		t.Errorf("the session has %d connections", len(owner.conns))
+	if len(d.registry.conns.of(owner)) != 0 {
+		t.Errorf("the session has %d connections", len(d.registry.conns.of(owner)))
 	}
 }
 
@@ -202,7 +203,7 @@ func TestLimits(t *testing.T) {
 	eventually(t, "the first Accept to wait", func() bool {
 		d.registry.mu.Lock()
 		defer d.registry.mu.Unlock()
-		return d.registry.listeners[1].owner.accepts == 1
+		return d.registry.listeners.byID[1].owner.accepts == 1
 	})
 	_, err = s.Accept(testContext(t), &starfishv1.AcceptRequest{ListenerId: 1})
 	wantError(t, err, codes.ResourceExhausted, "ENFILE")
@@ -281,8 +282,9 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	d.registry.mu.Lock()
 	defer d.registry.mu.Unlock()
-	if len(d.registry.users) != 1 || *d.registry.users[uint32(os.Getuid())] != (usage{sessions: 1, listeners: 1}) || d.registry.opening != 0 {
-		t.Errorf("usage %+v, %d opening", *d.registry.users[uint32(os.Getuid())], d.registry.opening)
+	one := tally{uint32(os.Getuid()): 1}
+	if r := d.registry; !maps.Equal(r.users, one) || !maps.Equal(r.listeners.users, one) || len(r.conns.users) != 0 || r.conns.opening != 0 {
+		t.Errorf("sessions %v, listeners %v, connections %v and %d opening", r.users, r.listeners.users, r.conns.users, r.conns.opening)
 	}
 }
 

@@ -2017,7 +2017,7 @@ func (x *GetConnectionResponse) GetConnection() *Connection {
 // ListConnectionsRequest asks for a page of the list.
 type ListConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Connections and listeners in one answer, at most. 0 means 1,000; 10,000 is the most.
+	// Connections and listeners in one answer, at most. 0 means 1,000; 8,000 is the most. Fewer don't make it the last page.
 	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the answer before; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
