@@ -12,8 +12,12 @@ func TestShellPipelines(t *testing.T) {
 	}{
 		{` a  'b c'd "e f=1 2"`, []pipeline{{stages: [][]string{{"a", "b cd", "e f=1 2"}}}}},
 		{"a; b && c || d\ne # f; g\n#h\ni", []pipeline{
-			{stages: [][]string{{"a"}}}, {stages: [][]string{{"b"}}}, {stages: [][]string{{"c"}}}, {stages: [][]string{{"d"}}},
-			{stages: [][]string{{"e"}}}, {stages: [][]string{{"i"}}},
+			{stages: [][]string{{"a"}}},
+			{stages: [][]string{{"b"}}},
+			{stages: [][]string{{"c"}}},
+			{stages: [][]string{{"d"}}},
+			{stages: [][]string{{"e"}}},
+			{stages: [][]string{{"i"}}},
 		}},
 		{"a 1 \\\n  2 | b -c | d", []pipeline{{stages: [][]string{{"a", "1", "2"}, {"b", "-c"}, {"d"}}}}},
 		{"echo 3 > /proc/sys/x; a > /dev/null 2>&1; b 2>/dev/null", []pipeline{
