@@ -27,7 +27,7 @@ build: ## Build bin/starfishd and bin/starfishctl
 
 .PHONY: demo
 demo: ## See it work: installs what it needs, runs by itself, leaves nothing behind
-	@scripts/deps.sh test
+	@scripts/deps.sh demo
 	@$(MAKE) --no-print-directory build
 	@scripts/enter.sh scripts/demo.sh
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: deps.sh test|check
+# usage: deps.sh demo|test|check
 #
 # Installs the Debian packages whose commands are missing, one line for each. Where it
 # cannot (no apt, no root and no sudo) it says what is missing and goes on: tests that
@@ -8,12 +8,13 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-# command:package, what the build and the tests run.
-BUILD=(git:git gcc:gcc)
+# command:package or file:package, what each runs. For the race detector there is a C compiler, which can't build
+# without the C library's headers.
+DEMO=(ip:iproute2 ss:iproute2 nft:nftables flock:util-linux unshare:util-linux nc:netcat-openbsd nginx:nginx-light)
 TEST=(
-	ip:iproute2 nft:nftables flock:util-linux unshare:util-linux setpriv:util-linux nsenter:util-linux
-	nc:netcat-openbsd nginx:nginx-light curl:curl iperf3:iperf3 ssh:openssh-client sshd:openssh-server
-	tcpdump:tcpdump tshark:tshark nmap:nmap hping3:hping3 sudo:sudo python3:python3 jq:jq openssl:openssl ss:iproute2 ps:procps
+	git:git gcc:gcc /usr/include/stdlib.h:libc6-dev setpriv:util-linux nsenter:util-linux curl:curl iperf3:iperf3
+	ssh:openssh-client sshd:openssh-server tcpdump:tcpdump tshark:tshark nmap:nmap hping3:hping3 sudo:sudo
+	python3:python3 jq:jq openssl:openssl ps:procps
 )
 CHECK=(shellcheck:shellcheck)
 
@@ -26,12 +27,11 @@ PATH=$PATH:/usr/sbin:/sbin
 missing_packages() {
 	local pair
 	for pair; do
-		have "${pair%%:*}" || printf '%s\n' "${pair#*:}"
+		case $pair in
+		/*) [ -e "${pair%%:*}" ] ;;
+		*) have "${pair%%:*}" ;;
+		esac || printf '%s\n' "${pair#*:}"
 	done
-	# A C compiler without the C library's headers cannot build for the race detector.
-	if [ ! -e /usr/include/stdlib.h ]; then
-		printf 'libc6-dev\n'
-	fi
 }
 
 # without_services COMMAND…: Debian's own switch (policy-rc.d) keeps daemons from starting.
@@ -87,9 +87,10 @@ install_quietly() {
 main() {
 	local want=()
 	case ${1:-} in
-	test) want=("${BUILD[@]}" "${TEST[@]}") ;;
-	check) want=("${BUILD[@]}" "${TEST[@]}" "${CHECK[@]}") ;;
-	*) usage_error "say what for: test or check" ;;
+	demo) want=("${DEMO[@]}") ;;
+	test) want=("${DEMO[@]}" "${TEST[@]}") ;;
+	check) want=("${DEMO[@]}" "${TEST[@]}" "${CHECK[@]}") ;;
+	*) usage_error "say what for: demo, test or check" ;;
 	esac
 	have go || die "there is no Go: install 1.26 or later from https://go.dev/dl/ or your distribution"
 
