@@ -28,6 +28,7 @@ func TestUsageErrors(t *testing.T) {
 		{"close seven", "is not an id"},
 		{"ss state happy", "is not a state"},
 		{"ss colour blue", "is none of state"},
+		{"ss state established state syn-sent", "state is given twice"},
 		{"ss dport", "a value is missing"},
 		{"status now", "unknown command"},
 		{"help nonsense", `there is no verb "nonsense"`},

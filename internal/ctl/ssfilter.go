@@ -47,6 +47,7 @@ func stateName(s starfishv1.ConnectionState) string {
 // parseFilter reads a filter's words.
 func parseFilter(words []string) (*filter, error) {
 	f := new(filter)
+	given := make(map[string]bool)
 	words = splitWords(words)
 	for len(words) > 0 {
 		key := words[0]
@@ -63,6 +64,10 @@ func parseFilter(words []string) (*filter, error) {
 		if err := f.set(key, words[0]); err != nil {
 			return nil, err
 		}
+		if given[key] {
+			return nil, usagef("filter: %s is given twice, and all that is given must hold", key)
+		}
+		given[key] = true
 		words = words[1:]
 	}
 	return f, nil
