@@ -51,7 +51,7 @@ func (c *conn) window() int {
 // recover finds what an ACK shows to be lost, or found after all, and lets congestion control know.
 func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	r := &c.recovery
-	wasOpen := r.phase == phaseOpen
+	duplicates := int(r.dupAcks)
 	if e.dsacked > 0 {
 		c.rack.noteDSACK(c.snd.una, c.snd.nxt)
 	}
@@ -84,8 +84,8 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		case !e.advanced:
 			// RFC 5681 §3.2: duplicate ACKs don't open the window, and RFC 3042 §2: what they let out must not "change" it.
 			s.sample.acked = 0
-		case wasOpen:
-			s.sample.acked = int(e.priorUna.Size(c.snd.una)) // what was SACKed before counts now
+		case !c.sackOn: // each duplicate ACK told of a segment that has arrived, which counts no more than what was SACKed
+			s.sample.acked = max(e.bytes-duplicates*c.mss, min(e.bytes, c.mss))
 		}
 		c.cc.onAck(&s.sample)
 	}

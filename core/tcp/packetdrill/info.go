@@ -63,7 +63,7 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"pacing_rate":    func(st *tcp.Status) float64 { return float64(st.PacingRate) },
 	"snd_wnd":        func(st *tcp.Status) float64 { return float64(st.SendWindow) },
 	"rcv_wnd":        func(st *tcp.Status) float64 { return float64(st.RecvWindow) },
-	"lost":           func(st *tcp.Status) float64 { return segments(st.Lost, st) },
+	"lost":           func(st *tcp.Status) float64 { return segments(st.Lost+st.Retransmitting, st) }, // Linux counts both
 	"sacked":         func(st *tcp.Status) float64 { return segments(st.SACKed, st) },
 	"retrans":        func(st *tcp.Status) float64 { return segments(st.Retransmitting, st) },
 	"total_rto":      func(st *tcp.Status) float64 { return float64(st.Timeouts) },
