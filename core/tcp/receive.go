@@ -59,6 +59,7 @@ func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
 	s.keep(c, &seg.payload)
 	c.rcv.nxt = c.rcv.nxt.Add(seqnum.Size(n))
 	if hadGap {
+		c.noteOverlap()
 		s.pullReassembly(c)
 	}
 	// Out-of-order data that is now in order must not be lost from a FIN that came with it: checkFin compares with
@@ -148,6 +149,18 @@ func (c *conn) noteDuplicate(seg *segment, end seqnum.Value) {
 	c.stat.duplicates += uint32(seg.count)
 	if c.sackOn {
 		c.rcv.dsack = wire.SACKBlock{Start: seg.Seq, End: end}
+	}
+}
+
+// noteOverlap notes what of the data in order was held already, up to the first hole behind it. RFC 2883 §4.2 reports the
+// duplicate part of a segment as it reports whole ones, and "at most one D-SACK block" at a time.
+func (c *conn) noteOverlap() {
+	first := c.ooo.ranges[0].start
+	if !c.sackOn || c.rcv.nxt.LessEq(first) || c.rcv.dsack != (wire.SACKBlock{}) {
+		return
+	}
+	if run, ok := c.ooo.run(first); ok {
+		c.rcv.dsack = wire.SACKBlock{Start: first, End: seqnum.Min(run.End, c.rcv.nxt)}
 	}
 }
 

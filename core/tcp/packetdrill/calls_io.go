@@ -10,7 +10,7 @@ import (
 
 // sendFlags and receiveFlags are those that have a meaning here.
 var (
-	sendFlags    = []string{"MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE", "MSG_EOR"}
+	sendFlags    = []string{"MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE"}
 	receiveFlags = []string{"MSG_DONTWAIT", "MSG_PEEK", "MSG_WAITALL"}
 )
 
@@ -18,6 +18,7 @@ var (
 var refusedFlags = map[string]string{
 	"MSG_ZEROCOPY": "a script's bytes are in no memory of its own",
 	"MSG_ERRQUEUE": "the engine has no error queue",
+	"MSG_EOR":      "the engine keeps no boundaries of records",
 	"MSG_OOB":      "urgent data is delivered in line (RFC 6093 §4)",
 	"MSG_FASTOPEN": "the engine opens without data",
 }

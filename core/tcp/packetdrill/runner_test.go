@@ -101,9 +101,11 @@ func TestSummary(t *testing.T) {
 	s.Add(failf(Unsupported, 1, "x"))
 	s.Add(failf(Unsupported, 2, "x"))
 	s.Add(failf(WrongTime, 2, "y"))
+	s.Add(failf(WrongPacket, 2, "window: left . 1:1(0) win 3, want . 1:1(0) win 4"))
 	s.Add(errors.New("no such file"))
-	want := "5 scripts: 1 passed, 2 unsupported, 1 wrong time, 1 not readable\n     2 × unsupported: x\n"
-	if got := s.String(); got != want || s.Failed() != 4 {
+	want := "6 scripts: 1 passed, 2 unsupported, 1 wrong packet, 1 wrong time, 1 not readable\n" +
+		"     2 × unsupported: x\n     1 × wrong packet: window\n"
+	if got := s.String(); got != want || s.Failed() != 5 {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -69,14 +69,17 @@ var socketOptions = map[optionKey]sockopt{
 	{"SOL_SOCKET", "SO_TYPE"}:            {get: func(*runner, *socket) int64 { return constants["SOCK_STREAM"] }},
 	{"SOL_SOCKET", "SO_ACCEPTCONN"}:      {get: func(_ *runner, s *socket) int64 { return oneIf(s.listener != 0) }},
 	{"SOL_SOCKET", "SO_KEEPALIVE"}:       flag(func(s *socket) *bool { return &s.keepAlive }),
-	{"SOL_TCP", "TCP_NODELAY"}:           flag(func(s *socket) *bool { return &s.options.NoDelay }),
-	{"SOL_TCP", "TCP_CORK"}:              flag(func(s *socket) *bool { return &s.options.Cork }),
-	{"SOL_TCP", "TCP_QUICKACK"}:          flag(func(s *socket) *bool { return &s.options.QuickAck }),
-	{"SOL_TCP", "TCP_KEEPIDLE"}:          duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
-	{"SOL_TCP", "TCP_KEEPINTVL"}:         duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
-	{"SOL_TCP", "TCP_KEEPCNT"}:           wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
-	{"SOL_TCP", "TCP_SYNCNT"}:            wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
-	{"SOL_TCP", "TCP_USER_TIMEOUT"}:      duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
+	{"SOL_TCP", "TCP_NODELAY"}: {
+		set: setNoDelay,
+		get: func(_ *runner, s *socket) int64 { return oneIf(s.options.NoDelay) },
+	},
+	{"SOL_TCP", "TCP_CORK"}:         flag(func(s *socket) *bool { return &s.options.Cork }),
+	{"SOL_TCP", "TCP_QUICKACK"}:     flag(func(s *socket) *bool { return &s.options.QuickAck }),
+	{"SOL_TCP", "TCP_KEEPIDLE"}:     duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
+	{"SOL_TCP", "TCP_KEEPINTVL"}:    duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
+	{"SOL_TCP", "TCP_KEEPCNT"}:      wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
+	{"SOL_TCP", "TCP_SYNCNT"}:       wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
+	{"SOL_TCP", "TCP_USER_TIMEOUT"}: duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
 	{"SOL_TCP", "TCP_MAXSEG"}: {
 		set: func(_ *runner, s *socket, n int64) error { s.options.MaxSegment = int(n); return nil },
 		get: func(r *runner, s *socket) int64 { return int64(r.set.reportedMSS(ptr(r.status(s)))) },
@@ -129,6 +132,19 @@ func oneIf(b bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// setNoDelay is TCP_NODELAY. Linux sends what a cork or MSG_MORE holds back when it is switched on.
+func setNoDelay(r *runner, s *socket, n int64) error {
+	s.options.NoDelay = n != 0
+	if r.set.dialect != DialectLinux || n == 0 || s.conn == 0 || !s.options.Cork && !s.more {
+		return nil
+	}
+	corked := s.options.Cork
+	s.options.Cork, s.more = false, false
+	err := r.apply(s)
+	s.options.Cork = corked
+	return err
 }
 
 // bufferSize is SO_SNDBUF or SO_RCVBUF.

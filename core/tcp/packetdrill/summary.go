@@ -10,14 +10,14 @@ import (
 
 // Summary counts how scripts ended.
 type Summary struct {
-	passed      int
-	other       int // failures that are no *Failure: the script could not be read
-	causes      [numCauses]int
-	unsupported map[string]int // what was asked for and is not there
+	passed  int
+	other   int // failures that are no *Failure: the script could not be read
+	causes  [numCauses]int
+	reasons map[string]int // what was asked for and is not there, and in what packets differed
 }
 
 // NewSummary returns an empty Summary.
-func NewSummary() *Summary { return &Summary{unsupported: map[string]int{}} }
+func NewSummary() *Summary { return &Summary{reasons: map[string]int{}} }
 
 // Add counts a script by what Run returned.
 func (s *Summary) Add(err error) {
@@ -29,10 +29,25 @@ func (s *Summary) Add(err error) {
 		s.other++
 	default:
 		s.causes[f.Cause]++
-		if f.Cause == Unsupported {
-			s.unsupported[f.Text]++
+		if reason := f.reason(); reason != "" {
+			s.reasons[fmt.Sprintf("%v: %s", f.Cause, reason)]++
 		}
 	}
+}
+
+// reason is what of a failure other scripts may share: what is not supported, or the field in which a packet differed.
+func (f *Failure) reason() string {
+	switch f.Cause {
+	case Unsupported:
+		return f.Text
+	case WrongPacket:
+		field, _, differs := strings.Cut(f.Text, ": left ")
+		if differs {
+			return field
+		}
+	default:
+	}
+	return ""
 }
 
 // Failed is the number of scripts that did not pass.
@@ -44,7 +59,7 @@ func (s *Summary) Failed() int {
 	return n
 }
 
-// String lists causes with their counts, and what was not supported, the most frequent first.
+// String lists causes with their counts, and reasons that scripts may share, the most frequent first.
 func (s *Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d scripts: %d passed", s.passed+s.Failed(), s.passed)
@@ -57,16 +72,16 @@ func (s *Summary) String() string {
 		fmt.Fprintf(&b, ", %d not readable", s.other)
 	}
 	b.WriteByte('\n')
-	names := make([]string, 0, len(s.unsupported))
-	for name := range s.unsupported {
+	names := make([]string, 0, len(s.reasons))
+	for name := range s.reasons {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(x, y string) int {
-		return cmp.Or(cmp.Compare(s.unsupported[y], s.unsupported[x]), strings.Compare(x, y))
+		return cmp.Or(cmp.Compare(s.reasons[y], s.reasons[x]), strings.Compare(x, y))
 	})
 	const most = 20
 	for _, name := range names[:min(len(names), most)] {
-		fmt.Fprintf(&b, "%6d × unsupported: %s\n", s.unsupported[name], name)
+		fmt.Fprintf(&b, "%6d × %s\n", s.reasons[name], name)
 	}
 	return b.String()
 }
