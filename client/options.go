@@ -46,6 +46,8 @@ type Options struct {
 	Cork bool
 	// Congestion is the congestion control.
 	Congestion Congestion
+	// NoPacing sends what the window allows at once instead of spreading it over the round trip. BBR paces in any case.
+	NoPacing bool
 	// InitialRTO is the retransmission timeout before the first RTT sample (RFC 6298 §2.1).
 	InitialRTO time.Duration
 	// MinRTO is the floor of the retransmission timeout (RFC 6298 §2.4).
@@ -89,6 +91,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		NoDelay:           setTrue(o.NoDelay),
 		QuickAck:          setTrue(o.QuickAck),
 		Cork:              setTrue(o.Cork),
+		Pacing:            setFalse(o.NoPacing),
 		InitialRto:        setDuration(o.InitialRTO),
 		MinRto:            setDuration(o.MinRTO),
 		KeepAlive:         setDuration(o.KeepAlive),
@@ -140,6 +143,15 @@ func setTrue(b bool) *bool {
 		return nil
 	}
 	return &b
+}
+
+// setFalse sets an option to false when it is to be off.
+func setFalse(off bool) *bool {
+	if !off {
+		return nil
+	}
+	on := false
+	return &on
 }
 
 func setDuration(d time.Duration) *durationpb.Duration {

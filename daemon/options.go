@@ -40,7 +40,6 @@ func (b *overlayer) flags(base *tcp.Options, o *starfishv1.Options) {
 		{&base.NoDelay, o.NoDelay},
 		{&base.QuickAck, o.QuickAck},
 		{&base.Cork, o.Cork},
-		{&base.Pacing, o.Pacing},
 		{&base.NoMTUProbing, o.NoMtuProbing},
 		{&base.NoTimestamps, o.NoTimestamps},
 		{&base.NoSACK, o.NoSack},
@@ -49,6 +48,9 @@ func (b *overlayer) flags(base *tcp.Options, o *starfishv1.Options) {
 		if f.from != nil {
 			*f.to = *f.from
 		}
+	}
+	if o.Pacing != nil {
+		base.NoPacing = !*o.Pacing
 	}
 }
 
@@ -177,12 +179,12 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		u := uint32(n)
 		return &u
 	}
-	congestion := congestionProto(o.Congestion)
+	congestion, pacing := congestionProto(o.Congestion), !o.NoPacing
 	return &starfishv1.Options{
 		NoDelay:           &o.NoDelay,
 		QuickAck:          &o.QuickAck,
 		Cork:              &o.Cork,
-		Pacing:            &o.Pacing,
+		Pacing:            &pacing,
 		CongestionControl: &congestion,
 		InitialRto:        duration(o.InitialRTO),
 		MinRto:            duration(o.MinRTO),

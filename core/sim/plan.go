@@ -269,7 +269,7 @@ func (d dice) options() tcp.Options {
 	o := tcp.Options{
 		NoDelay:       d.oneIn(2),
 		QuickAck:      d.oneIn(4),
-		Pacing:        d.oneIn(4),
+		NoPacing:      d.oneIn(4),
 		Congestion:    pick(d, tcp.CongestionReno, tcp.CongestionCubic),
 		NoTimestamps:  d.oneIn(3),
 		NoSACK:        d.oneIn(3),

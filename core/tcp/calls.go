@@ -285,7 +285,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 	settled := c.opt
 	opt := o.withDefaults(settled)
 	// Switches are set as they are: false means off here, not unset.
-	opt.NoDelay, opt.QuickAck, opt.Cork, opt.Pacing = o.NoDelay, o.QuickAck, o.Cork, o.Pacing
+	opt.NoDelay, opt.QuickAck, opt.Cork, opt.NoPacing = o.NoDelay, o.QuickAck, o.Cork, o.NoPacing
 	opt.NoMTUProbing = o.NoMTUProbing
 	opt.NoTimestamps, opt.NoSACK, opt.NoWindowScale = settled.NoTimestamps, settled.NoSACK, settled.NoWindowScale
 	opt.FixedISN = settled.FixedISN

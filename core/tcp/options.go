@@ -14,8 +14,8 @@ type Options struct {
 	QuickAck bool
 	// Cork holds partial segments back until it is cleared or a full segment is there.
 	Cork bool
-	// Pacing spreads segments over the round trip instead of sending a window in bursts.
-	Pacing bool
+	// NoPacing sends what the window allows at once instead of spreading it over the round trip.
+	NoPacing bool
 	// Congestion selects the congestion control.
 	Congestion CongestionControl
 	// InitialRTO is the retransmission timeout before the first RTT sample (RFC 6298 §2.1: 1 s).
@@ -117,7 +117,7 @@ func (o Options) withDefaults(d *Options) Options {
 	o.NoDelay = o.NoDelay || d.NoDelay
 	o.QuickAck = o.QuickAck || d.QuickAck
 	o.Cork = o.Cork || d.Cork
-	o.Pacing = o.Pacing || d.Pacing
+	o.NoPacing = o.NoPacing || d.NoPacing
 	o.NoMTUProbing = o.NoMTUProbing || d.NoMTUProbing
 	o.NoTimestamps = o.NoTimestamps || d.NoTimestamps
 	o.NoSACK = o.NoSACK || d.NoSACK

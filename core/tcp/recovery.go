@@ -78,7 +78,7 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	} else if e.bytes > 0 {
 		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
-			windowLimited: e.priorUna.Less(c.snd.limitedUntil), paced: c.opt.Pacing, rate: e.rate, delivered: c.rate.delivered,
+			windowLimited: e.priorUna.Less(c.snd.limitedUntil), paced: c.paced(), rate: e.rate, delivered: c.rate.delivered,
 		}
 		switch {
 		case !e.advanced:
@@ -191,6 +191,7 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	}
 	c.disarm(timerProbe)
 	c.disarm(timerReorder)
+	c.snd.pacedUntil = now // what was sent before has left the path
 	c.tlp = tlpState{}
 	s.redrawFlowLabel(c)
 	s.arm(c, timerRetransmit, now.Add(c.rto()))

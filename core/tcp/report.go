@@ -51,9 +51,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		st.InFlight = c.pipe()
 		st.SACKed, st.Lost, st.Retransmitting = int(c.sent.sacked), int(c.sent.lost), c.sent.retransmitting()
 		st.CongestionWindow, st.SlowStartThresh = c.cc.cwnd(), c.cc.ssthresh()
-		if c.opt.Pacing {
-			st.PacingRate = c.cc.pacingRate(c.rtt.srtt)
-		}
+		st.PacingRate = c.pacingRate()
 	}
 	if c.softer != 0 {
 		st.SoftError = icmpReason(c.softer)

@@ -70,7 +70,7 @@ func newScript(t *testing.T, settings ...setting) *script {
 		local:  tcp.Endpoint{Addr: wire.Addr4([4]byte{10, 0, 0, 1}), Port: 80},
 		remote: tcp.Endpoint{Addr: wire.Addr4([4]byte{10, 0, 0, 2}), Port: 4000},
 		opt: tcp.Options{
-			NoTimestamps: true, NoSACK: true, NoWindowScale: true, NoDelay: true, QuickAck: true, NoMTUProbing: true, FixedISN: &iss,
+			NoTimestamps: true, NoSACK: true, NoWindowScale: true, NoDelay: true, QuickAck: true, NoMTUProbing: true, NoPacing: true, FixedISN: &iss,
 			RecvBuffer: scriptBuffer, SendBuffer: 100_000, MaxSegment: scriptMSS, Congestion: tcp.CongestionReno,
 		},
 	}

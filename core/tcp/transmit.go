@@ -1,8 +1,6 @@
 package tcp
 
 import (
-	"time"
-
 	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/wire"
 )
@@ -101,7 +99,7 @@ func (c *conn) sackLen(mss int) int {
 	return 0
 }
 
-// burst is the most payload of one super-segment, in whole segments.
+// burst is the most payload of one super-segment now, in whole segments.
 func (s *Stack) burst(c *conn, mss int) int {
 	offload := s.cfg.SegmentationOffload4
 	if c.v6() {
@@ -110,7 +108,7 @@ func (s *Stack) burst(c *conn, mss int) int {
 	if !offload {
 		return mss
 	}
-	most := maxPacket - MaxHeaderLen
+	most := c.quantum(mss)
 	return max(most-most%mss, mss)
 }
 
@@ -352,7 +350,7 @@ func (c *conn) stampData(now Time) Time {
 	return c.snd.idleSince
 }
 
-// afterData starts timers after data went out and takes the pacer's toll.
+// afterData starts timers after data went out, and has it paced.
 func (s *Stack) afterData(c *conn, now Time, n int) {
 	if !c.timers.on(timerRetransmit) {
 		s.arm(c, timerRetransmit, now.Add(c.rto())) // RFC 6298 §5.1
@@ -361,18 +359,8 @@ func (s *Stack) afterData(c *conn, now Time, n int) {
 	s.watchProgress(c, now)
 	c.stat.bytesSent += uint64(n)
 	s.stats.OutOctets += uint64(n)
-	if !c.opt.Pacing {
-		return
-	}
-	if rate := c.cc.pacingRate(c.rtt.srtt); rate > 0 {
-		gap := time.Duration(uint64(n) * uint64(time.Second) / rate)
-		// What the timer was late is made up for, up to a burst.
-		c.snd.pacedUntil = max(c.snd.pacedUntil, now.Add(-pacingCredit)).Add(gap)
-	}
+	c.pace(now, n)
 }
-
-// pacingCredit is how far a pacer may lag behind and catch up: about the precision of the shell's wake-ups.
-const pacingCredit = time.Millisecond
 
 // buildProbe builds a segment that carries nothing new and asks for an ACK: SEQ=SND.NXT-1, which the peer has received
 // (RFC 9293 §3.8.4). It serves keep-alive and, as in Linux, a closed window: a byte beyond the window, as §3.8.6.1 has it,

@@ -76,11 +76,11 @@ type Limits struct {
 	EndedConnections         int           `yaml:"ended_connections" unit:"connections"`         // remembered with the reason of their end, for GetConnection
 }
 
-// TCP holds the defaults of connections. A zero field means the engine's own default.
+// TCP holds the defaults of connections. A zero number or an empty text means the engine's own default.
 type TCP struct {
 	NoDelay           bool          `yaml:"no_delay"`
 	QuickAck          bool          `yaml:"quick_ack"`
-	Pacing            bool          `yaml:"pacing"`
+	Pacing            bool          `yaml:"pacing"` // on unless switched off; BBR paces in any case
 	CongestionControl string        `yaml:"congestion_control"`
 	InitialRTO        time.Duration `yaml:"initial_rto"`
 	MinRTO            time.Duration `yaml:"min_rto"`
@@ -138,6 +138,7 @@ func Default() *Config {
 			AttachTimeout:            10 * time.Second,
 			EndedConnections:         10_000,
 		},
+		TCP: TCP{Pacing: true},
 	}
 }
 
@@ -150,7 +151,7 @@ func (t *TCP) Options() tcp.Options {
 	return tcp.Options{
 		NoDelay:           t.NoDelay,
 		QuickAck:          t.QuickAck,
-		Pacing:            t.Pacing,
+		NoPacing:          !t.Pacing,
 		Congestion:        congestion,
 		InitialRTO:        t.InitialRTO,
 		MinRTO:            t.MinRTO,

@@ -47,6 +47,7 @@ tcp:
   initial_rto: 300ms
   recv_buffer: 64K
   keep_alive: 1m
+  pacing: false
   ttl: 32
 engine:
   first_port: 1024
@@ -79,7 +80,7 @@ func TestParseEverything(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
 	options := c.TCP.Options()
-	if options.Congestion != tcp.CongestionReno || options.RecvBuffer != 65536 || !options.NoDelay || options.TTL != 32 {
+	if options.Congestion != tcp.CongestionReno || options.RecvBuffer != 65536 || !options.NoDelay || options.TTL != 32 || !options.NoPacing {
 		t.Errorf("options %+v", options)
 	}
 	if got := c.DataSocket(); got != "/tmp/s.data.sock" {

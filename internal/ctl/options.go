@@ -27,6 +27,7 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.options.KeepAlive, "keepalive", 0, "idle time before keep-alive probes; negative switches them off")
 	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")
 	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")
+	flags.BoolVar(&f.options.NoPacing, "no-pacing", false, "send a window at once instead of spreading it over the round trip")
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
 	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "IPv4 only")

@@ -59,7 +59,7 @@ const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
 	s := &settings{options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
-	s.options.NoMTUProbing = true // as in Linux unless a script asks for it
+	s.options.NoMTUProbing, s.options.NoPacing = true, true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance
 	}
@@ -201,7 +201,7 @@ func (s *settings) queueing(words []string) error {
 			}
 			return nil
 		case "fq":
-			s.options.Pacing = true
+			s.options.NoPacing = false
 			return nil
 		case "del", "delete":
 			return nil

@@ -106,7 +106,7 @@ var ownSettings = map[string]applySetting{
 	"syn_retries":        intSetting(func(s *settings) *int { return &s.options.SynRetries }),
 	"synack_retries":     intSetting(func(s *settings) *int { return &s.options.SynAckRetries }),
 	"quick_ack":          switchSetting(func(s *settings) *bool { return &s.options.QuickAck }, "1"),
-	"pacing":             switchSetting(func(s *settings) *bool { return &s.options.Pacing }, "1"),
+	"pacing":             switchSetting(func(s *settings) *bool { return &s.options.NoPacing }, "0"),
 	"no_delay":           switchSetting(func(s *settings) *bool { return &s.options.NoDelay }, "1"),
 	"mss":                intSetting(func(s *settings) *int { return &s.options.MaxSegment }),
 	"mss_with_options":   switchSetting(func(s *settings) *bool { return &s.mssWithOptions }, "1"),

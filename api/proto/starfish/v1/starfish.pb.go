@@ -416,7 +416,8 @@ type Options struct {
 	NoMtuProbing *bool `protobuf:"varint,31,opt,name=no_mtu_probing,json=noMtuProbing,proto3,oneof" json:"no_mtu_probing,omitempty"`
 	// The initial sequence number. For tests only: it defeats RFC 6528. Only while opening.
 	FixedIsn *uint32 `protobuf:"varint,21,opt,name=fixed_isn,json=fixedIsn,proto3,oneof" json:"fixed_isn,omitempty"`
-	// Spreads segments over the round trip instead of sending a window in bursts.
+	// Spreads segments over the round trip instead of sending a window in bursts. On unless it is set to false; BBR paces in
+	// any case.
 	Pacing        *bool `protobuf:"varint,22,opt,name=pacing,proto3,oneof" json:"pacing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
