@@ -35,17 +35,23 @@ func (s *Stack) Connect(now Time, local, remote Endpoint, opt *Options) (ConnID,
 	if t.localPort == 0 {
 		port, ok := s.ports.pick(t.local, t.remote, t.remotePort, func(port uint16) bool {
 			t.localPort = port
-			return !s.mine(t) || s.tupleInUse(t) || t.localEndpoint() == remote || s.listeners.match(t.localEndpoint()) != nil
+			return !s.mine(t) || s.tupleInUse(t, merged, now) || t.localEndpoint() == remote || s.listeners.match(t.localEndpoint()) != nil
 		})
 		if !ok {
 			return 0, ErrNoPorts
 		}
 		t.localPort = port
-	} else if s.tupleInUse(t) {
+	} else if s.tupleInUse(t, merged, now) {
 		return 0, ErrAddrInUse
 	}
+	iss := s.initialSequence(now, t, merged)
+	if w := s.timeWait.get(t); w != nil {
+		iss = w.beyond(iss)
+		s.stats.TimeWaitReused++
+		s.endTimeWait(w, now)
+	}
 	c := s.newConn(now, t, merged)
-	c.setISS(s.initialSequence(now, t, c.opt))
+	c.setISS(iss)
 	c.snd.nxt = c.snd.iss.Add(1)
 	c.setState(StateSynSent)
 	c.synNow = true
@@ -62,9 +68,11 @@ func (s *Stack) mine(t tuple) bool {
 
 // tupleInUse reports whether a new connection can't have this tuple. A user may name the port of a wildcard listener,
 // as simultaneous opens through a NAT need: the connection is found first.
-func (s *Stack) tupleInUse(t tuple) bool {
-	return s.conns.byTuple[t] != nil || s.timeWait.get(t) != nil || s.syns.get(t) != nil ||
-		s.listeners.byEndpoint[t.localEndpoint()] != nil
+func (s *Stack) tupleInUse(t tuple, opt *Options, now Time) bool {
+	if w := s.timeWait.get(t); w != nil && !s.mayReuse(w, opt, now) {
+		return true
+	}
+	return s.conns.byTuple[t] != nil || s.syns.get(t) != nil || s.listeners.byEndpoint[t.localEndpoint()] != nil
 }
 
 // mergeOptions completes what a user asks for with the stack's defaults.

@@ -161,7 +161,7 @@ func DefaultOptions() Options {
 		KeepAlive:         -1, // off, RFC 9293 MUST-25
 		KeepAliveInterval: 75 * time.Second,
 		KeepAliveCount:    9,
-		UserTimeout:       15 * time.Minute, // what Linux's 15 retransmissions come to; RFC 9293 §3.8.3 R2 ≥ 100 s
+		UserTimeout:       15 * time.Minute,  // what Linux's 15 retransmissions come to; RFC 9293 §3.8.3 R2 ≥ 100 s
 		ConnectTimeout:    190 * time.Second, // RFC 9293 §3.8.3 (MUST-23): at least 3 minutes; Linux gives up at 127 s
 		SynRetries:        7,                 // at 1, 3, 7, 15, 31, 63 and 127 s
 		SynAckRetries:     5,                 // until 63 s, as Linux: the peer's SYN, sent again, begins anew

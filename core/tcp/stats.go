@@ -74,6 +74,7 @@ type Stats struct {
 	SynCookiesReceived  uint64
 	SynCookiesFailed    uint64 // ACKs with none, or one too old
 	TimeWaited          uint64
+	TimeWaitReused      uint64 // records that gave way to a new connection
 	TimeWaitOverflows   uint64 // records dropped early because of Limits.TimeWait
 	SACKReneging        uint64
 	AbortsOnTimeout     uint64 // user timeouts and exhausted keep-alives
@@ -134,6 +135,7 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtSyncookiesRecv", s.SynCookiesReceived},
 		{"TcpExtSyncookiesFailed", s.SynCookiesFailed},
 		{"TcpExtTW", s.TimeWaited},
+		{"TcpExtTWRecycled", s.TimeWaitReused},
 		{"TcpExtTCPTimeWaitOverflow", s.TimeWaitOverflows},
 		{"TcpExtTCPSACKReneging", s.SACKReneging},
 		{"TcpExtTCPAbortOnTimeout", s.AbortsOnTimeout},

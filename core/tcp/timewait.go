@@ -109,10 +109,9 @@ func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 			s.endTimeWait(w, now)
 			s.arrivesListen(l, now, seg)
 			if r := s.syns.get(w.tuple); r != nil {
-				// MAY-2 (1): the new ISS is "larger than the largest sequence number it used on the previous connection
-				// incarnation". After a fast transfer the clock that drives them is behind; Linux takes the same distance.
-				r.iss = seqnum.Max(r.iss, w.sndNxt.Add(maxUnscaled+2))
+				r.iss = w.beyond(r.iss)
 			}
+			s.stats.TimeWaitReused++
 			return
 		}
 	}
@@ -143,4 +142,21 @@ func (s *Stack) reopens(w *timeWait, seg *segment) bool {
 		return int32(seg.Options.TSVal-w.tsRecent) > 0
 	}
 	return w.rcvNxt.Less(seg.Seq)
+}
+
+// mayReuse reports whether a connection that we open may take the tuple of a record: with timestamps, which go on from
+// the old connection's, old segments are told from new ones (RFC 6191 §3, RFC 7323 §5.3), once a second has passed since
+// the last one. That second is Linux's too: the slowest timestamp clock that RFC 7323 §5.4 allows the peer has ticked in it.
+// A peer that is still in LAST-ACK challenges the SYN, and takes the one after our RST.
+func (s *Stack) mayReuse(w *timeWait, opt *Options, now Time) bool {
+	return w.tsOn && !opt.NoTimestamps && now.Sub(w.expires) > timeWaitRest-s.cfg.TimeWait
+}
+
+const timeWaitRest = time.Second
+
+// beyond returns the initial sequence number of the next incarnation, MAY-2 (1): "larger than the largest sequence number it
+// used on the previous connection incarnation". After a fast transfer the clock that drives them is behind; Linux takes
+// the same distance.
+func (w *timeWait) beyond(iss seqnum.Value) seqnum.Value {
+	return seqnum.Max(iss, w.sndNxt.Add(maxUnscaled+2))
 }

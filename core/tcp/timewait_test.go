@@ -191,3 +191,144 @@ func TestTimeWaitHoldsItsTuple(t *testing.T) {
 	}
 	p.finish()
 }
+
+// TestTimeWaitReopensBySequence: RFC 6191 §2: with the timestamp that came last, a SYN reopens by its sequence number.
+func TestTimeWaitReopensBySequence(t *testing.T) {
+	w := &timeWait{tsOn: true, tsRecent: 100, rcvNxt: 5000}
+	for _, c := range []struct {
+		ts   uint32
+		seq  seqnum.Value
+		want bool
+	}{
+		{101, 0, true},
+		{101, 6000, true},
+		{100, 5001, true},
+		{100, 5000, false},
+		{100, 0, false},
+		{99, 6000, false},
+		{1<<31 + 101, 6000, false},
+	} {
+		seg := &segment{Segment: wire.Segment{Seq: c.seq, Options: wire.Options{Set: wire.OptTimestamps, TSVal: c.ts}}}
+		if got := new(Stack).reopens(w, seg); got != c.want {
+			t.Errorf("timestamp %d, sequence %d: %v, want %v", c.ts, c.seq, got, c.want)
+		}
+	}
+}
+
+// dialFrom opens a connection from a port of a.
+func (p *pair) dialFrom(l ListenerID, port uint16, opt *Options) (ida, idb ConnID, err error) {
+	if ida, err = p.a.stack.Connect(p.now, Endpoint{p.a.addr, port}, Endpoint{p.b.addr, 80}, opt); err != nil {
+		return 0, 0, err
+	}
+	p.flow()
+	idb, err = p.b.stack.Accept(l)
+	return ida, idb, err
+}
+
+// TestConnectReusesTimeWait: RFC 6191 §3: a tuple in TIME-WAIT can be connected from again after a second. Sequence numbers
+// and timestamps go on from the old connection's, and the old handle shows CLOSED.
+func TestConnectReusesTimeWait(t *testing.T) {
+	p := newPair(t)
+	p.check = true
+	l := p.listen(nil)
+	ida, idb, err := p.dialFrom(l, 5001, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		p.a.send(p.now, ida, 1<<20)
+		p.flow()
+		p.b.receive(p.now, idb)
+	}
+	p.enterTimeWait(ida, idb)
+	w := *p.a.stack.timeWait.get(tuple{local: p.a.addr, remote: p.b.addr, localPort: 5001, remotePort: 80})
+	p.advance(time.Second)
+	if _, _, err := p.dialFrom(l, 5001, nil); !errors.Is(err, ErrAddrInUse) {
+		t.Errorf("within the second: %v", err)
+	}
+	p.advance(time.Millisecond)
+	again, _, err := p.dialFrom(l, 5001, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := p.a.conn(again); !w.sndNxt.Less(c.snd.iss) || c.tsOffset != w.tsOffset {
+		t.Errorf("starts at %d after %d, timestamps from %d after %d", c.snd.iss, w.sndNxt, c.tsOffset, w.tsOffset)
+	}
+	var st Status
+	if err := p.a.stack.Status(ida, &st); err != nil || st.State != StateClosed || st.Err != nil {
+		t.Errorf("the old one is in %v: %v, %v", st.State, st.Err, err)
+	}
+	if n := p.a.stack.stats.TimeWaitReused; n != 1 || p.a.stack.TimeWaits() != 0 {
+		t.Errorf("%d reused, %d wait", n, p.a.stack.TimeWaits())
+	}
+	p.finish()
+}
+
+// TestConnectLeavesTimeWaitAlone: without timestamps on either incarnation nothing tells old segments from new ones.
+func TestConnectLeavesTimeWaitAlone(t *testing.T) {
+	for _, plain := range [][2]bool{{true, false}, {false, true}} {
+		p := newPair(t)
+		l := p.listen(nil)
+		ida, idb, err := p.dialFrom(l, 5001, &Options{NoTimestamps: plain[0]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.enterTimeWait(ida, idb)
+		p.advance(2 * time.Second)
+		if _, _, err := p.dialFrom(l, 5001, &Options{NoTimestamps: plain[1]}); !errors.Is(err, ErrAddrInUse) {
+			t.Errorf("without timestamps %v: %v", plain, err)
+		}
+		p.finish()
+	}
+}
+
+// TestConnectReusesTimeWaitOfLastAck: the peer has not got our last ACK, and is still in LAST-ACK: it challenges the new SYN,
+// our RST ends it, and the next SYN opens.
+func TestConnectReusesTimeWaitOfLastAck(t *testing.T) {
+	p := newPair(t)
+	l := p.listen(nil)
+	ida, idb, err := p.dialFrom(l, 5001, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.a.stack.CloseWrite(p.now, ida); err != nil {
+		t.Fatal(err)
+	}
+	p.flow()
+	p.filter = func(to *end, _ *Transmit) bool { return to != p.b }
+	if err := p.b.stack.Close(p.now, idb); err != nil {
+		t.Fatal(err)
+	}
+	p.flow()
+	p.now += Time(2 * time.Second)
+	p.filter = nil
+	again, err := p.a.stack.Connect(p.now, Endpoint{p.a.addr, 5001}, Endpoint{p.b.addr, 80}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.advance(2 * time.Second)
+	if p.a.events[again]&EventEstablished == 0 {
+		t.Errorf("events %v, want established", p.a.events[again])
+	}
+	if _, err := p.b.stack.Accept(l); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConnectsInSequenceNeverRunOut: 10,000 connections one after the other through 100 ports, each closed by us first.
+func TestConnectsInSequenceNeverRunOut(t *testing.T) {
+	p := newPair(t, func(c *Config) { c.FirstPort, c.LastPort = 40000, 40099 })
+	l := p.listen(nil)
+	for i := range 10_000 {
+		ida, idb, err := p.dialFrom(l, 0, nil)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		p.enterTimeWait(ida, idb)
+		if err := p.a.stack.Close(p.now, ida); err != nil {
+			t.Fatal(err)
+		}
+		p.advance(11 * time.Millisecond)
+	}
+	p.finish()
+}
