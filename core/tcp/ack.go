@@ -83,7 +83,11 @@ func (s *Stack) applySACK(c *conn, now Time, seg *segment, a *acked) {
 		if c.sent.len() >= s.cfg.Limits.SentSegments {
 			return // no room to cut records finer: what stays unmarked is sent again at worst
 		}
-		c.sent.sack(&s.records, b.Start, b.End, func(r *record) {
+		start, end := c.sent.boundary(b.Start, true), c.sent.boundary(b.End, false)
+		if !start.Less(end) {
+			continue
+		}
+		c.sent.sack(&s.records, start, end, func(r *record) {
 			a.sacked = true
 			a.take(c, now, r)
 		})

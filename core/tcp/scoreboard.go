@@ -12,6 +12,7 @@ type record struct {
 	start, end seqnum.Value
 	sentAt     Time // of the latest transmission
 	stamp      txStamp
+	segment    uint16 // payload of each segment in it, the last one's aside; 0 when they differ
 	flags      recordFlags
 }
 
@@ -62,6 +63,9 @@ func (b *scoreboard) push(pool *recordPool, r record) {
 			panic(fmt.Sprintf("tcp: scoreboard gap from %d to %d", last.end, r.start))
 		}
 		if last.sentAt == r.sentAt && last.flags == 0 && last.stamp == r.stamp && last.size() < maxRecord {
+			if last.segment == 0 || r.segment != last.segment || int(last.size())%int(last.segment) != 0 {
+				last.segment = 0
+			}
 			last.end = r.end
 			return
 		}
@@ -119,6 +123,26 @@ func (b *scoreboard) split(pool *recordPool, i int, seq seqnum.Value) {
 func (b *scoreboard) cutAt(pool *recordPool, seq seqnum.Value) {
 	if i := b.find(seq); i < b.len() && b.at(i).start != seq && b.at(i).start.Less(seq) {
 		b.split(pool, i, seq)
+	}
+}
+
+// boundary returns the boundary between segments next to seq: at or behind it for up, else at or before it. A receiver
+// holds whole segments: what SACK blocks cut finer would only cost records, as many as an attacker cares to ask for.
+func (b *scoreboard) boundary(seq seqnum.Value, up bool) seqnum.Value {
+	i := b.find(seq)
+	if i == b.len() || b.at(i).segment == 0 {
+		return seq
+	}
+	r := b.at(i)
+	segment := seqnum.Size(r.segment)
+	over := r.start.Size(seq) % segment
+	switch {
+	case over == 0:
+		return seq
+	case up:
+		return seqnum.Min(seq.Add(segment-over), r.end)
+	default:
+		return seq.Sub(over)
 	}
 }
 
@@ -220,10 +244,10 @@ func (b *scoreboard) nextLost() int {
 }
 
 // resent notes that record i was just retransmitted.
-func (b *scoreboard) resent(i int, now Time, stamp txStamp) {
+func (b *scoreboard) resent(i, segment int, now Time, stamp txStamp) {
 	r := b.at(i)
 	b.unmark(r, recLost)
-	r.sentAt, r.stamp = now, stamp
+	r.sentAt, r.stamp, r.segment = now, stamp, uint16(segment)
 	r.flags |= recRetransmitted
 }
 

@@ -177,7 +177,7 @@ func (x *scoreboardTest) resend() {
 	if int(r.size()) > x.mss {
 		x.board.split(&x.pool, i, r.start.Add(seqnum.Size(x.mss)))
 	}
-	x.board.resent(i, x.now, txStamp{})
+	x.board.resent(i, x.mss, x.now, txStamp{})
 	for k := range int(x.board.at(i).size()) {
 		x.model.bytes[want+k].lost = false
 	}
@@ -276,4 +276,34 @@ func TestScoreboardGapPanics(t *testing.T) {
 	var pool recordPool
 	b.push(&pool, record{start: 0, end: 10})
 	b.push(&pool, record{start: 11, end: 12, sentAt: 1})
+}
+
+// TestScoreboardBoundary: a SACK block is narrowed to whole segments, where a record says how long they are.
+func TestScoreboardBoundary(t *testing.T) {
+	var pool recordPool
+	var b scoreboard
+	b.push(&pool, record{start: 100, end: 3350, segment: 1000, sentAt: 1})
+	b.push(&pool, record{start: 3350, end: 3400, segment: 1000, sentAt: 2})
+	b.push(&pool, record{start: 3400, end: 3450, segment: 1000, sentAt: 2}) // joined: where its segments end is not known
+	for _, c := range []struct {
+		seq, up, down seqnum.Value
+	}{
+		{100, 100, 100},
+		{101, 1100, 100},
+		{1099, 1100, 100},
+		{1100, 1100, 1100},
+		{3101, 3350, 3100}, // the last segment is short
+		{3349, 3350, 3100},
+		{3350, 3350, 3350},
+		{3375, 3375, 3375},
+		{3450, 3450, 3450},
+	} {
+		if got := b.boundary(c.seq, true); got != c.up {
+			t.Errorf("behind %d: %d, want %d", c.seq, got, c.up)
+		}
+		if got := b.boundary(c.seq, false); got != c.down {
+			t.Errorf("before %d: %d, want %d", c.seq, got, c.down)
+		}
+	}
+	b.clear(&pool)
 }

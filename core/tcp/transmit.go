@@ -164,7 +164,7 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 	c.prr.sent(n)
 	// One reading of the clock may serve a whole batch of ACKs. RACK orders what has one time by sequence number, so a
 	// retransmission is later by a nanosecond than what was sent before it.
-	c.sent.resent(i, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe()))
+	c.sent.resent(i, mss, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe()))
 	c.stat.bytesRetrans += uint64(n)
 	segments := wireSegments(n, mss)
 	c.stat.retransmitted += segments
@@ -235,7 +235,9 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 	if n%mss != 0 {
 		c.snd.small = c.snd.nxt
 	}
-	c.sent.push(&s.records, record{start: start, end: c.snd.nxt, sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe)})
+	c.sent.push(&s.records, record{
+		start: start, end: c.snd.nxt, segment: uint16(mss), sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe),
+	})
 	c.forcePartial = false
 	c.prr.sent(n)
 	c.recovery.frtoRoom -= n
