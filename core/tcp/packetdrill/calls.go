@@ -35,6 +35,13 @@ func init() {
 	}
 }
 
+// refusedCalls are why calls are refused that scripts know.
+var refusedCalls = map[string]string{
+	"open": "there are no files", "pipe": "there are no pipes", "sendfile": "there are no files", "splice": "there are no pipes",
+	"dup": "descriptors are the script's own numbers", "select": "poll and epoll are there", "mmap": "there is no memory to map",
+	"sctp_sendmsg": "the engine is TCP", "sctp_recvmsg": "the engine is TCP", "sctp_peeloff": "the engine is TCP",
+}
+
 // atOnce is a call that never waits.
 func atOnce(try attempt) (begun, error) { return begun{try: try, dontWait: true}, nil }
 

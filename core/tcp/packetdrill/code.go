@@ -38,7 +38,7 @@ func statements(text string) []string {
 		}
 		b.Reset()
 	}
-	for _, c := range text {
+	for _, c := range strings.ReplaceAll(text, "\\\n", "\n") {
 		switch {
 		case comment && c != '\n':
 			continue

@@ -33,7 +33,7 @@ func (r *runner) command(c *Command) error {
 }
 
 // noMeaning are commands that prepare or clean up what a script of ours never shares: modules, caches, files.
-var noMeaning = []string{"true", ":", "kldload", "kldunload", "modprobe", "rm", "sync", "exit", "date"}
+var noMeaning = []string{"true", ":", "kldload", "kldunload", "modprobe", "rm", "dd", "sync", "exit", "date"}
 
 func (r *runner) simpleCommand(words []string, output string) error {
 	switch name := path.Base(words[0]); {

@@ -53,7 +53,7 @@ func (f *flow) liveStamp(script uint32) uint32 {
 }
 
 // inbound makes the packet that a script's segment stands for.
-func (f *flow) inbound(p *Packet, cookies map[string][]byte) ([]byte, error) {
+func (f *flow) inbound(p *Packet, cookies map[string][]byte) []byte {
 	s := p.Segment
 	seg := wire.Segment{
 		SrcPort: f.remote.Port, DstPort: f.local.Port, Seq: seqnum.Value(s.Seq), Flags: s.Flags, Window: s.Window,
@@ -68,11 +68,9 @@ func (f *flow) inbound(p *Packet, cookies map[string][]byte) ([]byte, error) {
 	var options []byte
 	for _, o := range s.Options {
 		if o.Symbol != "" {
-			cookie, ok := cookies[o.Symbol]
-			if !ok {
-				return nil, failf(Unsupported, 0, "cookie %s, which the script uses before the engine has given it", o.Symbol)
+			if cookie, ok := cookies[o.Symbol]; ok { // else it is as wrong as any
+				o.Body = append(slices.Clone(o.Body[:len(o.Body)-cookieLen]), cookie...)
 			}
-			o.Body = append(slices.Clone(o.Body[:len(o.Body)-cookieLen]), cookie...)
 		}
 		if s.HasAck || o.Kind != kindTimestamps {
 			o = f.rewrite(o)
@@ -89,7 +87,7 @@ func (f *flow) inbound(p *Packet, cookies map[string][]byte) ([]byte, error) {
 	if p.HasTOS {
 		ip.TrafficClass |= p.TOS
 	}
-	return buildTCP(&ip, &seg, options, s.Len), nil
+	return buildTCP(&ip, &seg, options, s.Len)
 }
 
 // rewrite returns a peer's option with our numbers in it.

@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -211,18 +212,14 @@ func (r *runner) inbound(p *Packet) error {
 	if r.set.mss > 0 && p.Segment.Len > r.set.mss {
 		size = r.set.mss
 	}
-	b, err := f.inbound(p, r.cookies)
-	if err != nil {
-		return err
-	}
-	return r.deliver(b, size)
+	return r.deliver(f.inbound(p, r.cookies), size)
 }
 
 // systemCall begins a call, and waits for its end unless the script says that it ends later.
 func (r *runner) systemCall(c *Call, line int, base tcp.Time) error {
 	begin, known := calls[c.Name]
 	if !known {
-		return failf(Unsupported, line, "system call %s", c.Name)
+		return failf(Unsupported, line, "system call %s: %s", c.Name, cmp.Or(refusedCalls[c.Name], "the runner does not know it"))
 	}
 	p := &pendingCall{call: c, line: line, timed: c.Blocks, returns: base.Add(c.Returns)}
 	var err error

@@ -55,11 +55,14 @@ var socketOptions = map[optionKey]sockopt{
 	{"SOL_SOCKET", "SO_RCVBUF"}:          bufferSize(true),
 	{"SOL_SOCKET", "SO_SNDBUFFORCE"}:     bufferSize(false),
 	{"SOL_SOCKET", "SO_RCVBUFFORCE"}:     bufferSize(true),
+	{"SOL_IP", "IP_FREEBIND"}:            ignored,
+	{"SOL_IP", "IP_RECVERR"}:             refused("the engine has no error queue"),
+	{"SOL_IP", "IP_RECVTOS"}:             refused("the engine does not tell of headers"),
 	{"SOL_SOCKET", "SO_DEBUG"}:           ignored,
 	{"SOL_SOCKET", "SO_MARK"}:            ignored,
 	{"SOL_SOCKET", "SO_TXREHASH"}:        ignored,
 	{"SOL_SOCKET", "SO_RCVLOWAT"}:        refused("readers are woken by every byte"),
-	{"SOL_SOCKET", "SO_ZEROCOPY"}:        refused("a script's bytes are in no memory of its own"),
+	{"SOL_SOCKET", "SO_ZEROCOPY"}:        ignored, // what asks for it is refused
 	{"SOL_SOCKET", "SO_TIMESTAMPING"}:    refused("the engine has no error queue"),
 	{"SOL_SOCKET", "SO_TIMESTAMP"}:       refused("the engine does not tell when bytes arrived"),
 	{"SOL_SOCKET", "SO_TIMESTAMPNS"}:     refused("the engine does not tell when bytes arrived"),
@@ -113,13 +116,8 @@ var socketOptions = map[optionKey]sockopt{
 		set: func(_ *runner, s *socket, n int64) error { s.options.TrafficClass = uint8(n) &^ 3; return nil },
 		get: func(_ *runner, s *socket) int64 { return int64(s.options.TrafficClass) },
 	},
-	{"SOL_IP", "IP_MTU"}: {get: func(r *runner, s *socket) int64 { return int64(r.status(s).PathMTU) }},
-	{"SOL_IP", "IP_MTU_DISCOVER"}: {set: func(_ *runner, _ *socket, n int64) error {
-		if n == constants["IP_PMTUDISC_DO"] || n == constants["IP_PMTUDISC_WANT"] {
-			return nil // what the engine always does
-		}
-		return failf(Unsupported, 0, "IP_MTU_DISCOVER %d", n)
-	}},
+	{"SOL_IP", "IP_MTU"}:          {get: func(r *runner, s *socket) int64 { return int64(r.status(s).PathMTU) }},
+	{"SOL_IP", "IP_MTU_DISCOVER"}: ignored, // the engine always discovers; no script sees the bit that asks for it
 }
 
 var levels = map[string]string{
