@@ -64,6 +64,9 @@ type Options struct {
 	KeepAliveCount int
 	// UserTimeout ends the connection when written data stay unacknowledged that long (RFC 5482).
 	UserTimeout time.Duration
+	// Linger bounds what Close leaves behind: when the peer has not acknowledged everything by then, it is reset. Negative
+	// resets at once.
+	Linger time.Duration
 	// ConnectTimeout bounds an active open.
 	ConnectTimeout time.Duration
 	// SynRetries is how often a SYN is repeated.
@@ -97,6 +100,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		KeepAlive:         setDuration(o.KeepAlive),
 		KeepAliveInterval: setDuration(o.KeepAliveInterval),
 		UserTimeout:       setDuration(o.UserTimeout),
+		Linger:            setDuration(o.Linger),
 		ConnectTimeout:    setDuration(o.ConnectTimeout),
 		NoMtuProbing:      setTrue(o.NoMTUProbing),
 		NoTimestamps:      setTrue(o.NoTimestamps),

@@ -58,6 +58,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
 			SynCookies:    e.SynCookies,
+			Limits:        tcp.Limits{Orphans: e.MaxOrphans},
 		},
 	})
 	if err != nil {

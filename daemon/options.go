@@ -65,6 +65,7 @@ func (b *overlayer) durations(base *tcp.Options, o *starfishv1.Options) {
 		{"keep_alive", &base.KeepAlive, o.KeepAlive},
 		{"keep_alive_interval", &base.KeepAliveInterval, o.KeepAliveInterval},
 		{"user_timeout", &base.UserTimeout, o.UserTimeout},
+		{"linger", &base.Linger, o.Linger},
 		{"connect_timeout", &base.ConnectTimeout, o.ConnectTimeout},
 	} {
 		if f.from == nil {
@@ -194,6 +195,7 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		KeepAliveInterval: duration(o.KeepAliveInterval),
 		KeepAliveCount:    number(o.KeepAliveCount),
 		UserTimeout:       duration(o.UserTimeout),
+		Linger:            duration(o.Linger),
 		ConnectTimeout:    duration(o.ConnectTimeout),
 		SynRetries:        number(o.SynRetries),
 		SynAckRetries:     number(o.SynAckRetries),

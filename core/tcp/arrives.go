@@ -272,7 +272,7 @@ func (s *Stack) finAcknowledged(c *conn, now Time) bool {
 		c.disarm(timerRetransmit)
 		c.disarm(timerUser)
 		if c.released {
-			s.arm(c, timerFinWait2, now.Add(s.cfg.FinWait2))
+			s.arm(c, timerOrphan, now.Add(s.cfg.FinWait2))
 		}
 	case StateClosing:
 		s.enterTimeWait(c, now)

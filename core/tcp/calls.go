@@ -225,7 +225,9 @@ func (s *Stack) CloseRead(now Time, id ConnID) error {
 }
 
 // Close lets go of a connection. What is queued is still delivered, then a FIN is sent; from SYN-RECEIVED, once the peer
-// has acknowledged our SYN. With received data unread, the peer gets an RST instead, so that it knows (RFC 9293 §3.10.4, RFC 2525 §2.17). The handle is stale afterwards.
+// has acknowledged our SYN. With received data unread, the peer gets an RST instead, so that it knows (RFC 9293 §3.10.4,
+// RFC 2525 §2.17); so it does when Options.Linger is negative and when there are too many orphans. The handle is stale
+// afterwards.
 func (s *Stack) Close(now Time, id ConnID) error {
 	s.begin(now)
 	c, err := s.user(id)
@@ -242,17 +244,17 @@ func (s *Stack) Close(now Time, id ConnID) error {
 		return nil
 	default: // the peer is to be told
 	}
-	if c.rcv.unconsumed > 0 && !c.recvShut {
+	switch {
+	case c.rcv.unconsumed > 0 && !c.recvShut:
 		s.stats.AbortsOnClose++
 		s.resetConn(c, now, ErrAborted)
-		return nil
-	}
-	switch c.state {
-	case StateEstablished, StateCloseWait:
-		s.queueFin(c)
-	case StateFinWait2:
-		s.arm(c, timerFinWait2, now.Add(s.cfg.FinWait2))
-	default: // SYN-RECEIVED: see synReceivedAck; in the others our FIN is queued or sent
+	case c.opt.Linger < 0:
+		s.resetConn(c, now, ErrAborted)
+	case s.stats.Orphans >= uint64(s.cfg.Limits.Orphans):
+		s.stats.AbortsOnOrphans++
+		s.resetConn(c, now, ErrAborted)
+	default:
+		s.orphan(c, now)
 	}
 	return nil
 }

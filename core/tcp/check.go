@@ -36,7 +36,7 @@ func (s *Stack) checkConns() error {
 		return fmt.Errorf("%d slots in use and %d free are not %d", t.used, len(t.free), slots)
 	}
 	var inFlows int
-	var established uint64
+	var established, orphans uint64
 	for i := range uint32(len(t.chunks) * connChunk) {
 		c := t.slot(i)
 		if free[i] {
@@ -54,6 +54,9 @@ func (s *Stack) checkConns() error {
 		if synchronized.has(c.state) && c.state != StateTimeWait {
 			established++
 		}
+		if c.orphan {
+			orphans++
+		}
 		if err := s.checkConn(c); err != nil {
 			return fmt.Errorf("connection %d, %v to %v, in %v: %w", i, c.tuple.localEndpoint(), c.tuple.remoteEndpoint(), c.state, err)
 		}
@@ -64,12 +67,18 @@ func (s *Stack) checkConns() error {
 	if established != s.stats.CurrEstab {
 		return fmt.Errorf("%d connections are established, CurrEstab says %d", established, s.stats.CurrEstab)
 	}
+	if orphans != s.stats.Orphans {
+		return fmt.Errorf("%d connections are orphans, Orphans says %d", orphans, s.stats.Orphans)
+	}
 	return nil
 }
 
 func (s *Stack) checkConn(c *conn) error {
 	if onWire := c.state != StateClosed && c.state != StateTimeWait; onWire != c.inFlows {
 		return fmt.Errorf("on the wire: %v", c.inFlows)
+	}
+	if c.orphan != (c.released && c.inFlows) {
+		return fmt.Errorf("an orphan: %v", c.orphan)
 	}
 	if c.rcv.unconsumed < c.recvq.Len() {
 		return fmt.Errorf("%d bytes are not consumed of %d not received", c.rcv.unconsumed, c.recvq.Len())

@@ -21,6 +21,8 @@ var damages = map[string]func(*damaged){
 	"used":                 func(x *damaged) { x.s.conns.used++ },
 	"tuple":                func(x *damaged) { delete(x.s.conns.byTuple, x.c.tuple) },
 	"CurrEstab":            func(x *damaged) { x.s.stats.CurrEstab++ },
+	"orphans":              func(x *damaged) { x.s.stats.Orphans++ },
+	"orphan":               func(x *damaged) { x.c.orphan = true; x.s.stats.Orphans++ },
 	"state":                func(x *damaged) { x.c.state = StateFinWait2 },
 	"una":                  func(x *damaged) { x.c.snd.una-- },
 	"nxt":                  func(x *damaged) { x.c.snd.nxt-- },

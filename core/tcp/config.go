@@ -53,6 +53,7 @@ type Limits struct {
 	SynQueue       int   // handshakes in progress per listener, beyond which SynCookies decides; default 4,096
 	AcceptQueue    int   // default backlog of a listener when the user names none; default 4,096
 	TimeWait       int   // records; the oldest goes first; default 262,144
+	Orphans        int   // connections that their users have closed and that are still on the wire; default 65,536
 	OutOfOrder     int   // ranges in one reassembly queue; default 1,024
 	SentSegments   int   // records of one scoreboard; default 16,384
 	ReceiveMemory  int64 // bytes of blocks in use above which only in-order data is taken; default: the pool's limit
@@ -82,6 +83,7 @@ func (c *Config) setDefaults() error {
 	orDefault(&l.SynQueue, 4096)
 	orDefault(&l.AcceptQueue, 4096)
 	orDefault(&l.TimeWait, 262_144)
+	orDefault(&l.Orphans, 65_536)
 	orDefault(&l.OutOfOrder, 1024)
 	orDefault(&l.SentSegments, 16_384)
 	orDefault(&l.ReceiveMemory, math.MaxInt64)
@@ -110,7 +112,7 @@ func (c *Config) validate() error {
 	}
 	for _, n := range []int64{
 		int64(c.InitialWindow), int64(c.TimeWait), int64(c.FinWait2), int64(l.Connections), int64(l.Listeners),
-		int64(l.SynQueue), int64(l.AcceptQueue), int64(l.TimeWait), int64(l.OutOfOrder), int64(l.SentSegments),
+		int64(l.SynQueue), int64(l.AcceptQueue), int64(l.TimeWait), int64(l.Orphans), int64(l.OutOfOrder), int64(l.SentSegments),
 		l.ReceiveMemory, int64(l.ResetsPerSec), int64(l.ChallengeAcks), int64(l.DroppedReplies),
 	} {
 		if n < 0 {

@@ -17,6 +17,7 @@ type conn struct {
 	state      State
 	released   bool // the user let go: an orphan from here on
 	inFlows    bool // the stack's tuple table points here
+	orphan     bool // released and still on the wire
 
 	ackNow        bool // an ACK is owed at once
 	probeNow      bool // a window or keep-alive probe is owed

@@ -146,6 +146,10 @@ func (s *Stack) enterTimeWait(c *conn, now Time) {
 // leaveWire takes c off everything that packets and timers reach.
 func (s *Stack) leaveWire(c *conn) {
 	s.disarmAll(c)
+	if c.orphan {
+		c.orphan = false
+		s.stats.Orphans--
+	}
 	if c.inFlows {
 		delete(s.conns.byTuple, c.tuple)
 		c.inFlows = false

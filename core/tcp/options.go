@@ -34,6 +34,9 @@ type Options struct {
 	KeepAliveCount int
 	// UserTimeout ends the connection when sent data stay unacknowledged that long (RFC 9293 §3.9.1, RFC 5482).
 	UserTimeout time.Duration
+	// Linger bounds what Close leaves behind: when the peer has not acknowledged all data and the FIN by then, it gets an
+	// RST. Negative resets at once, as SO_LINGER with a time of zero does; unset, the user timeout is the bound.
+	Linger time.Duration
 	// ConnectTimeout bounds an active open.
 	ConnectTimeout time.Duration
 	// SynRetries is how often a SYN is repeated.
@@ -78,16 +81,13 @@ func checkInt(name string, n, low, high int) error {
 
 // Validate reports the first option that is out of its range.
 func (o *Options) Validate() error {
-	keepAlive := o.KeepAlive
-	if keepAlive < 0 {
-		keepAlive = 0
-	}
 	for _, err := range []error{
 		checkDuration("initial RTO", o.InitialRTO, maxRTO),
 		checkDuration("minimum RTO", o.MinRTO, maxRTO),
-		checkDuration("keep-alive", keepAlive, maxKeepAlive),
+		checkDuration("keep-alive", max(o.KeepAlive, 0), maxKeepAlive),
 		checkDuration("keep-alive interval", o.KeepAliveInterval, maxKeepAlive),
 		checkDuration("user timeout", o.UserTimeout, maxKeepAlive),
+		checkDuration("linger", max(o.Linger, 0), maxKeepAlive),
 		checkDuration("connect timeout", o.ConnectTimeout, maxKeepAlive),
 		checkInt("keep-alive count", o.KeepAliveCount, 1, 127),
 		checkInt("SYN retries", o.SynRetries, 1, 127),
@@ -131,6 +131,7 @@ func (o Options) withDefaults(d *Options) Options {
 	orDefault(&o.KeepAliveInterval, d.KeepAliveInterval)
 	orDefault(&o.KeepAliveCount, d.KeepAliveCount)
 	orDefault(&o.UserTimeout, d.UserTimeout)
+	orDefault(&o.Linger, d.Linger)
 	orDefault(&o.ConnectTimeout, d.ConnectTimeout)
 	orDefault(&o.SynRetries, d.SynRetries)
 	orDefault(&o.SynAckRetries, d.SynAckRetries)

@@ -25,6 +25,8 @@ func TestOptionsValidate(t *testing.T) {
 		"keep-alive count":           {Options{KeepAliveCount: 128}, false},
 		"user timeout":               {Options{UserTimeout: -1}, false},
 		"connect timeout":            {Options{ConnectTimeout: 1}, false},
+		"linger off":                 {Options{Linger: -1}, true},
+		"linger":                     {Options{Linger: time.Nanosecond}, false},
 		"SYN retries":                {Options{SynRetries: -1}, false},
 		"SYN-ACK retries":            {Options{SynAckRetries: 128}, false},
 		"receive buffer negative":    {Options{RecvBuffer: -1}, false},

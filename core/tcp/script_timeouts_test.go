@@ -318,3 +318,53 @@ func TestKeepAlive(t *testing.T) {
 		h.wantRecv(tcp.ErrWouldBlock)
 	})
 }
+
+// TestLinger: what Close leaves behind ends in time: at once by RST, or when the peer has not acknowledged it.
+func TestLinger(t *testing.T) {
+	t.Run("negative", func(t *testing.T) {
+		h := newScript(t, with(func(o *tcp.Options) { o.Linger = -1 }))
+		h.enter(tcp.StateEstablished)
+		h.send(100)
+		h.want("P. 1:101 ack 1")
+		h.close()
+		h.want("R. 101 ack 1")
+	})
+	t.Run("positive", func(t *testing.T) {
+		h := newScript(t, with(func(o *tcp.Options) { o.Linger = 500 * time.Millisecond }))
+		h.enter(tcp.StateEstablished)
+		h.close()
+		h.want("F. 1 ack 1")
+		h.wantAfter(200*time.Millisecond, "F. 1 ack 1")
+		h.wantAfter(300*time.Millisecond, "R. 2 ack 1")
+		h.in(". 1 ack 2")
+		h.want("R 2")
+	})
+}
+
+// TestOrphanUserTimeout: a peer that keeps its window closed for ever, and answers every probe, doesn't keep an orphan.
+func TestOrphanUserTimeout(t *testing.T) {
+	h := newScript(t, with(func(o *tcp.Options) { o.UserTimeout = 30 * time.Second }))
+	h.enter(tcp.StateEstablished)
+	h.in(". 1 ack 1 win 0")
+	h.send(100)
+	h.close()
+	for probes := 0; ; probes++ {
+		deadline := h.stack.PollTimeout()
+		if deadline == tcp.Never {
+			if probes < 5 {
+				t.Errorf("ended after %d probes", probes)
+			}
+			return
+		}
+		h.advance(deadline.Sub(h.now))
+		if len(h.out) == 0 {
+			continue
+		}
+		if probes > 100 {
+			t.Fatal("probes for ever")
+		}
+		h.skip()
+		h.in(". 1 ack 1 win 0")
+		h.skip()
+	}
+}

@@ -48,6 +48,7 @@ func (d Drop) String() string {
 type Stats struct {
 	ActiveOpens, PassiveOpens, AttemptFails, EstabResets uint64
 	CurrEstab                                            uint64 // a gauge: ESTABLISHED to LAST-ACK
+	Orphans                                              uint64 // a gauge: closed by the user, and still on the wire
 	InSegs, OutSegs, RetransSegs                         uint64
 	InErrs, InCsumErrors, OutRsts                        uint64
 
@@ -79,6 +80,8 @@ type Stats struct {
 	SACKReneging        uint64
 	AbortsOnTimeout     uint64 // user timeouts and exhausted keep-alives
 	AbortsOnData        uint64 // data that came after the user had closed
+	AbortsOnOrphans     uint64 // closes beyond Limits.Orphans
+	AbortsOnLinger      uint64 // orphans that did not finish within Options.Linger
 	AbortsOnClose       uint64 // closes with data unread
 	SoftICMPErrors      uint64
 	PacketsTooBig       uint64
@@ -105,6 +108,7 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpAttemptFails", s.AttemptFails},
 		{"TcpEstabResets", s.EstabResets},
 		{"TcpCurrEstab", s.CurrEstab},
+		{"TcpOrphans", s.Orphans},
 		{"TcpInSegs", s.InSegs},
 		{"TcpOutSegs", s.OutSegs},
 		{"TcpRetransSegs", s.RetransSegs},
@@ -141,6 +145,8 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtTCPAbortOnTimeout", s.AbortsOnTimeout},
 		{"TcpExtTCPAbortOnData", s.AbortsOnData},
 		{"TcpExtTCPAbortOnClose", s.AbortsOnClose},
+		{"TcpExtTCPAbortOnMemory", s.AbortsOnOrphans},
+		{"TcpExtTCPAbortOnLinger", s.AbortsOnLinger},
 		{"TcpExtSoftICMPErrors", s.SoftICMPErrors},
 		{"TcpExtPacketsTooBig", s.PacketsTooBig},
 	} {

@@ -8,8 +8,8 @@ const (
 	timerPersist                   // zero window probes, and the override of silly window avoidance
 	timerDelayedAck
 	timerKeepAlive
-	timerUser     // the user timeout, or the connect timeout
-	timerFinWait2 // an orphan waits for the peer's FIN
+	timerUser   // the user timeout, or the connect timeout
+	timerOrphan // an orphan lingers, or waits for the peer's FIN
 	timerPacing
 	timerReorder // RACK's reordering window
 	timerProbe   // TLP
@@ -48,7 +48,7 @@ var timerHandlers = [numTimers]func(*Stack, *conn, Time){
 	timerDelayedAck: (*Stack).delayedAckTimeout,
 	timerKeepAlive:  (*Stack).keepAliveTimeout,
 	timerUser:       (*Stack).userTimeout,
-	timerFinWait2:   (*Stack).finWait2Timeout,
+	timerOrphan:     (*Stack).orphanTimeout,
 	timerPacing:     (*Stack).pacingTimeout,
 	timerReorder:    (*Stack).reorderTimeout,
 	timerProbe:      (*Stack).lossProbeTimeout,
@@ -83,7 +83,3 @@ func (s *Stack) delayedAckTimeout(c *conn, _ Time) {
 }
 
 func (s *Stack) pacingTimeout(c *conn, _ Time) { s.wantTransmit(c) }
-
-// finWait2Timeout ends an orphan whose peer never sends its FIN. RFC 9293 has no such timeout; without one, a peer
-// that keeps its side open holds our resources for ever. Linux does the same.
-func (s *Stack) finWait2Timeout(c *conn, now Time) { s.closeConn(c, now, ErrTimeout) }

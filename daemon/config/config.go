@@ -90,6 +90,7 @@ type TCP struct {
 	KeepAliveInterval time.Duration `yaml:"keep_alive_interval"`
 	KeepAliveCount    int           `yaml:"keep_alive_count"`
 	UserTimeout       time.Duration `yaml:"user_timeout"`
+	Linger            time.Duration `yaml:"linger"`
 	ConnectTimeout    time.Duration `yaml:"connect_timeout"`
 	SynRetries        int           `yaml:"syn_retries"`
 	SynAckRetries     int           `yaml:"syn_ack_retries"`
@@ -111,6 +112,7 @@ type Engine struct {
 	TimeWait      time.Duration  `yaml:"time_wait"`
 	FinWait2      time.Duration  `yaml:"fin_wait_2"`
 	DropFragments bool           `yaml:"drop_fragments"` // instead of putting packets together
+	MaxOrphans    int            `yaml:"max_orphans"`    // connections that their users have closed and that are still on the wire
 	SynCookies    tcp.SynCookies `yaml:"syn_cookies"`    // auto, off or always
 }
 
@@ -161,6 +163,7 @@ func (t *TCP) Options() tcp.Options {
 		KeepAliveInterval: t.KeepAliveInterval,
 		KeepAliveCount:    t.KeepAliveCount,
 		UserTimeout:       t.UserTimeout,
+		Linger:            t.Linger,
 		ConnectTimeout:    t.ConnectTimeout,
 		SynRetries:        t.SynRetries,
 		SynAckRetries:     t.SynAckRetries,

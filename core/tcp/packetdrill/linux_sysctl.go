@@ -68,7 +68,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_pacing_ca_ratio":                noEffect,
 	"tcp_notsent_lowat":                  noEffect,
 	"tcp_mem":                            noEffect,
-	"tcp_max_orphans":                    noEffect,
+	"tcp_max_orphans":                    intSetting(func(s *settings) *int { return &s.config.Limits.Orphans }),
 	"tcp_base_mss":                       noEffect,
 	"tcp_probe_interval":                 noEffect,
 	"tcp_min_rtt_wlen":                   noEffect,

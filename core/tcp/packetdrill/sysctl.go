@@ -104,6 +104,7 @@ var ownSettings = map[string]applySetting{
 	"connect_timeout_us": timeSetting(time.Microsecond, func(s *settings) *time.Duration { return &s.options.ConnectTimeout }),
 	"user_timeout_us":    timeSetting(time.Microsecond, func(s *settings) *time.Duration { return &s.options.UserTimeout }),
 	"syn_retries":        intSetting(func(s *settings) *int { return &s.options.SynRetries }),
+	"linger_us":          timeSetting(time.Microsecond, func(s *settings) *time.Duration { return &s.options.Linger }),
 	"synack_retries":     intSetting(func(s *settings) *int { return &s.options.SynAckRetries }),
 	"quick_ack":          switchSetting(func(s *settings) *bool { return &s.options.QuickAck }, "1"),
 	"pacing":             switchSetting(func(s *settings) *bool { return &s.options.NoPacing }, "0"),

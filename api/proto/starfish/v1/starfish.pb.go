@@ -412,6 +412,9 @@ type Options struct {
 	NoWindowScale *bool `protobuf:"varint,20,opt,name=no_window_scale,json=noWindowScale,proto3,oneof" json:"no_window_scale,omitempty"`
 	// How often a listener repeats its SYN-ACK (RFC 9293 §3.8.3). 1 to 127. Only while opening.
 	SynAckRetries *uint32 `protobuf:"varint,40,opt,name=syn_ack_retries,json=synAckRetries,proto3,oneof" json:"syn_ack_retries,omitempty"`
+	// Bounds what Close leaves behind: when the peer has not acknowledged everything by then, it is reset. Negative resets at
+	// once, as SO_LINGER with a time of zero does; unset, user_timeout is the bound (RFC 9293 §3.10.4).
+	Linger *durationpb.Duration `protobuf:"bytes,41,opt,name=linger,proto3" json:"linger,omitempty"`
 	// Takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMtuProbing *bool `protobuf:"varint,31,opt,name=no_mtu_probing,json=noMtuProbing,proto3,oneof" json:"no_mtu_probing,omitempty"`
 	// The initial sequence number. For tests only: it defeats RFC 6528. Only while opening.
@@ -598,6 +601,13 @@ func (x *Options) GetSynAckRetries() uint32 {
 		return *x.SynAckRetries
 	}
 	return 0
+}
+
+func (x *Options) GetLinger() *durationpb.Duration {
+	if x != nil {
+		return x.Linger
+	}
+	return nil
 }
 
 func (x *Options) GetNoMtuProbing() bool {
@@ -3477,8 +3487,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1astarfish/v1/starfish.proto\x12\vstarfish.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\xdf\n" +
-	"\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\x92\v\n" +
 	"\aOptions\x12\x1e\n" +
 	"\bno_delay\x18\x01 \x01(\bH\x00R\anoDelay\x88\x01\x01\x12 \n" +
 	"\tquick_ack\x18\x02 \x01(\bH\x01R\bquickAck\x88\x01\x01\x12\x17\n" +
@@ -3508,7 +3517,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\rno_timestamps\x18\x12 \x01(\bH\vR\fnoTimestamps\x88\x01\x01\x12\x1c\n" +
 	"\ano_sack\x18\x13 \x01(\bH\fR\x06noSack\x88\x01\x01\x12+\n" +
 	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12+\n" +
-	"\x0fsyn_ack_retries\x18( \x01(\rH\x0eR\rsynAckRetries\x88\x01\x01\x12)\n" +
+	"\x0fsyn_ack_retries\x18( \x01(\rH\x0eR\rsynAckRetries\x88\x01\x01\x121\n" +
+	"\x06linger\x18) \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12)\n" +
 	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x0fR\fnoMtuProbing\x88\x01\x01\x12 \n" +
 	"\tfixed_isn\x18\x15 \x01(\rH\x10R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
 	"\x06pacing\x18\x16 \x01(\bH\x11R\x06pacing\x88\x01\x01B\v\n" +
@@ -3866,86 +3876,87 @@ var file_starfish_v1_starfish_proto_depIdxs = []int32{
 	44, // 4: starfish.v1.Options.keep_alive_interval:type_name -> google.protobuf.Duration
 	44, // 5: starfish.v1.Options.user_timeout:type_name -> google.protobuf.Duration
 	44, // 6: starfish.v1.Options.connect_timeout:type_name -> google.protobuf.Duration
-	4,  // 7: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
-	4,  // 8: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
-	5,  // 9: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
-	44, // 10: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
-	39, // 11: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
-	19, // 12: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
-	4,  // 13: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
-	5,  // 14: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
-	42, // 15: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
-	39, // 16: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
-	19, // 17: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
-	13, // 18: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
-	14, // 19: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
-	6,  // 20: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
-	10, // 21: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
-	39, // 22: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
-	16, // 23: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
-	19, // 24: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
-	44, // 25: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
-	1,  // 26: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
-	5,  // 27: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
-	39, // 28: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
-	39, // 29: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
-	42, // 30: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
-	34, // 31: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
-	45, // 32: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
-	44, // 33: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
-	37, // 34: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
-	5,  // 35: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
-	38, // 36: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
-	4,  // 37: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
-	4,  // 38: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
-	2,  // 39: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
-	41, // 40: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
-	3,  // 41: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
-	45, // 42: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
-	43, // 43: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
-	40, // 44: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
-	45, // 45: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 46: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
-	41, // 47: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
-	0,  // 48: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
-	44, // 49: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
-	44, // 50: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
-	44, // 51: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
-	44, // 52: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
-	44, // 53: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
-	44, // 54: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
-	44, // 55: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
-	6,  // 56: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
-	8,  // 57: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
-	10, // 58: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
-	12, // 59: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
-	17, // 60: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
-	20, // 61: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
-	22, // 62: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
-	24, // 63: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
-	26, // 64: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
-	28, // 65: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
-	30, // 66: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
-	32, // 67: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
-	35, // 68: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
-	7,  // 69: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
-	9,  // 70: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
-	11, // 71: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
-	15, // 72: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
-	18, // 73: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
-	21, // 74: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
-	23, // 75: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
-	25, // 76: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
-	27, // 77: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
-	29, // 78: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
-	31, // 79: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
-	33, // 80: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
-	36, // 81: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
-	69, // [69:82] is the sub-list for method output_type
-	56, // [56:69] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	44, // 7: starfish.v1.Options.linger:type_name -> google.protobuf.Duration
+	4,  // 8: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
+	4,  // 9: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
+	5,  // 10: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
+	44, // 11: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
+	39, // 12: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
+	19, // 13: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
+	4,  // 14: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
+	5,  // 15: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
+	42, // 16: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
+	39, // 17: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
+	19, // 18: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
+	13, // 19: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
+	14, // 20: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
+	6,  // 21: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
+	10, // 22: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
+	39, // 23: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
+	16, // 24: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
+	19, // 25: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
+	44, // 26: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
+	1,  // 27: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
+	5,  // 28: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
+	39, // 29: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
+	39, // 30: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
+	42, // 31: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
+	34, // 32: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
+	45, // 33: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	44, // 34: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
+	37, // 35: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
+	5,  // 36: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
+	38, // 37: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
+	4,  // 38: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
+	4,  // 39: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
+	2,  // 40: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
+	41, // 41: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
+	3,  // 42: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
+	45, // 43: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
+	43, // 44: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
+	40, // 45: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
+	45, // 46: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 47: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
+	41, // 48: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
+	0,  // 49: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
+	44, // 50: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
+	44, // 51: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
+	44, // 52: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
+	44, // 53: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
+	44, // 54: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
+	44, // 55: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
+	44, // 56: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
+	6,  // 57: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
+	8,  // 58: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
+	10, // 59: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
+	12, // 60: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
+	17, // 61: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
+	20, // 62: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
+	22, // 63: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
+	24, // 64: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
+	26, // 65: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
+	28, // 66: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
+	30, // 67: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
+	32, // 68: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
+	35, // 69: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
+	7,  // 70: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
+	9,  // 71: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
+	11, // 72: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
+	15, // 73: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
+	18, // 74: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
+	21, // 75: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
+	23, // 76: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
+	25, // 77: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
+	27, // 78: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
+	29, // 79: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
+	31, // 80: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
+	33, // 81: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
+	36, // 82: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
+	70, // [70:83] is the sub-list for method output_type
+	57, // [57:70] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_starfish_v1_starfish_proto_init() }
