@@ -38,7 +38,7 @@ func (a *acked) take(c *conn, now Time, r *record) {
 
 // acknowledge processes an acceptable ACK: RFC 9293 §3.10.7.4, fifth check, ESTABLISHED, with RFC 5681, 6675 and 7323.
 func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
-	priorUna, priorPipe := c.snd.una, c.pipe()
+	priorUna, priorPipe, priorFlight := c.snd.una, c.pipe(), c.flight()
 	a := acked{hasEcho: c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps), echo: seg.Options.TSEcr}
 	if c.snd.una.Less(seg.Ack) {
 		s.advanceUna(c, now, seg.Ack, &a)
@@ -51,9 +51,12 @@ func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
 	if rate := a.rate.rate(); rate > 0 && (!a.rate.appLimited || rate > c.stat.deliveryRate) {
 		c.stat.deliveryRate = rate
 	}
+	congested := c.ecn.echoes(seg)
 	s.recover(c, now, &ackEvent{
 		acked: &a, duplicate: duplicate, advanced: priorUna != c.snd.una, priorUna: priorUna, priorPipe: priorPipe,
+		congested: congested,
 	})
+	s.heedECN(c, now, congested, priorFlight)
 	s.afterAck(c, now, priorUna)
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/MUCZ/Starfish/core/wire"
 )
 
 // steady is a pair with one connection, warmed up, and one round of traffic that is repeated.
@@ -39,6 +41,18 @@ func (x *steady) lose() {
 		}
 		x.seen++
 		return x.seen%20 != 0
+	}
+}
+
+// mark marks every 20th packet of data from a to b.
+func (x *steady) mark() {
+	x.filter = func(to *end, t *Transmit) bool {
+		if to == x.b && t.PayloadLen > 0 && t.Header[1]&3 == uint8(wire.ECT0) {
+			if x.seen++; x.seen%20 == 0 {
+				markCE(t)
+			}
+		}
+		return true
 	}
 }
 
@@ -104,6 +118,7 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 	}
 	plain := func(c *Config) { c.SegmentationOffload4, c.ChecksumOffload = false, false }
 	super := func(*Config) {}
+	ecn := func(c *Config) { c.Defaults.ECN = ECNOn }
 	for _, c := range []struct {
 		name      string
 		configure func(*Config)
@@ -115,6 +130,7 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 		{"ping-pong", super, nil, (*steady).pingPong},
 		{"losses and SACK", plain, (*steady).lose, func(x *steady) { x.recovered(200_000) }},
 		{"losses of super-segments", super, (*steady).lose, func(x *steady) { x.recovered(1 << 20) }},
+		{"marks", ecn, (*steady).mark, func(x *steady) { x.bulk(1 << 20) }},
 		{"reordered", plain, (*steady).reorder, func(x *steady) { x.reordered(60_000) }},
 		{"reordered super-segments", super, (*steady).reorder, func(x *steady) { x.reordered(1 << 20) }},
 	} {
@@ -134,8 +150,8 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 			if segments == x.a.stack.stats.OutSegs+x.b.stack.stats.OutSegs {
 				t.Error("no segment was sent")
 			}
-			t.Logf("%d recoveries, %d timeouts, %d retransmissions", x.a.stack.stats.FastRecoveries,
-				x.a.stack.stats.Timeouts, x.a.stack.stats.RetransSegs)
+			t.Logf("%d recoveries, %d timeouts, %d retransmissions, %d reductions by marks", x.a.stack.stats.FastRecoveries,
+				x.a.stack.stats.Timeouts, x.a.stack.stats.RetransSegs, x.a.stack.stats.ECNReductions)
 			x.deliver()
 			x.finish()
 		})

@@ -36,6 +36,7 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 	}
 	c.keepTimestamp(now, seg)
 	s.checkUrgent(c, seg)
+	s.noteMark(c, seg)
 	if !s.segmentText(c, now, seg) {
 		return
 	}
@@ -64,6 +65,7 @@ func (s *Stack) arrivesSynSent(c *conn, now Time, seg *segment) {
 	}
 	c.setIRS(seg.Seq)
 	c.negotiate(now, &seg.Options)
+	s.settleECN(c, seg)
 	if !ackOK {
 		s.simultaneousOpen(c, now, seg)
 		return
@@ -123,6 +125,7 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 	if c.state == StateSynReceived && seg.Flags.Has(wire.SYN|wire.ACK) && seg.Seq == c.rcv.irs && seg.Ack == c.snd.nxt {
 		// The SYN,ACK of a simultaneous open repeats the peer's SYN, which came before: RFC 9293 §3.5 figure 8, line
 		// 6. Its ACK is what we wait for.
+		c.ecn.confirm(seg)
 		s.synReceivedAck(c, now, seg)
 		return false
 	}
@@ -150,7 +153,8 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 // zeroWindowArrival takes what may be taken of a segment at RCV.NXT while the window is closed: not its text and FIN.
 func (s *Stack) zeroWindowArrival(c *conn, seg *segment) bool {
 	if seg.length() > 0 {
-		c.ackNow = true // a window probe is answered (RFC 9293 §3.8.6.1)
+		s.noteMark(c, seg) // RFC 3168 §6.1.6: a marked window probe counts
+		c.ackNow = true    // a window probe is answered (RFC 9293 §3.8.6.1)
 		s.wantTransmit(c)
 		seg.payload.truncate(0)
 		seg.Flags &^= wire.FIN

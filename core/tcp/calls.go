@@ -282,7 +282,7 @@ func (s *Stack) abort(c *conn, now Time) {
 }
 
 // SetOptions changes options of a connection. Those that a SYN has settled (buffers' window scale, SACK, timestamps,
-// window scale, initial sequence number) don't change any more.
+// window scale, ECN, initial sequence number) don't change any more.
 func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 	s.begin(now)
 	if err := o.Validate(); err != nil {
@@ -298,7 +298,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 	opt.NoDelay, opt.QuickAck, opt.Cork, opt.NoPacing = o.NoDelay, o.QuickAck, o.Cork, o.NoPacing
 	opt.NoMTUProbing = o.NoMTUProbing
 	opt.NoTimestamps, opt.NoSACK, opt.NoWindowScale = settled.NoTimestamps, settled.NoSACK, settled.NoWindowScale
-	opt.FixedISN = settled.FixedISN
+	opt.ECN, opt.FixedISN = settled.ECN, settled.FixedISN
 	c.opt = &opt
 	if c.cc != nil && c.opt.Congestion != settled.Congestion {
 		s.switchCongestionControl(c, now)

@@ -46,6 +46,9 @@ type congestionControl interface {
 	onAck(a *ackSample)
 	// onLoss enters recovery; flight is FlightSize of RFC 5681: all that is sent and not cumulatively acknowledged.
 	onLoss(now Time, flight int)
+	// onCongestion says that marked packets were echoed (RFC 3168 §6.1.2), of the flight before: at most once a round trip,
+	// and not during recovery, which onLoss has begun.
+	onCongestion(now Time, flight int)
 	// onRecoveryExit says that all that was in flight when recovery began is acknowledged.
 	onRecoveryExit(now Time)
 	// onTimeout says that the retransmission timer expired, first that it did for the first time on this data.

@@ -110,6 +110,27 @@ func TestCongestionWindowDoesNotGrowUnlessItLimits(t *testing.T) {
 	})
 }
 
+// RFC 3168 §6.1.2, "treated just as a congestion loss"; RFC 9438 §4.6. A window below ssthresh, as after a timeout, must not
+// grow by it.
+func TestCongestionMarks(t *testing.T) {
+	for _, tt := range []struct {
+		c                           CongestionControl
+		window, flight, want, after int
+	}{
+		{CongestionReno, 100, 100, 50, 50},
+		{CongestionReno, 100, 60, 30, 30},
+		{CongestionReno, 1, 1, 1, 2},
+		{CongestionCubic, 100, 100, 70, 70},
+		{CongestionCubic, 1, 1, 1, 2},
+	} {
+		cc := ccStart(tt.c, tt.window*ccMSS, maxCwnd)
+		cc.onCongestion(5, tt.flight*ccMSS)
+		if cc.cwnd() != tt.want*ccMSS || cc.ssthresh() != tt.after*ccMSS {
+			t.Errorf("%+v: cwnd %d, ssthresh %d", tt, cc.cwnd(), cc.ssthresh())
+		}
+	}
+}
+
 // RFC 5681 §3.1 equation (4) and §3.2; RFC 9438 §4.6.
 func TestCongestionLossAndRecovery(t *testing.T) {
 	for _, tt := range []struct {

@@ -62,6 +62,7 @@ type conn struct {
 	rack      rackState
 	prr       prrState
 	undo      *undoState // what an episode of loss took; nil when there was none lately
+	ecn       *ecnState  // nil when the handshake has not settled on any
 	search    *mtuSearch // nil while the path carries what the link does
 	challenge tokenBucket
 	opt       *Options  // shared with others, and so never written to: SetOptions makes new ones

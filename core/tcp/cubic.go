@@ -133,6 +133,13 @@ func (c *cubic) onLoss(_ Time, flight int) {
 	c.leaveAvoidance()
 }
 
+// onCongestion is §4.6: "when … ECN-Echo ACKs" tell of congestion, the window shrinks by the same factor.
+func (c *cubic) onCongestion(now Time, flight int) {
+	window := c.window
+	c.onLoss(now, flight)
+	c.window = min(c.window, window)
+}
+
 func (c *cubic) onRecoveryExit(Time) {
 	c.window = c.threshold
 	c.leaveAvoidance()

@@ -15,6 +15,7 @@ func (s *Stack) finish(t *Transmit, tu *tuple, seg *wire.Segment, ttl, trafficCl
 	t.Header = t.header[:start+tcpLen]
 	t.TransportStart = start
 	t.Src, t.Dst = tu.local, tu.remote
+	t.CWR = seg.Flags.Has(wire.CWR)
 	t.ChecksumPartial = s.cfg.ChecksumOffload
 	t.putChecksum()
 }

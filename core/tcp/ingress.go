@@ -13,6 +13,7 @@ type segment struct {
 	wire.Segment
 	local, remote wire.Addr
 	payload       payload
+	mark          wire.ECN
 	size          int // payload of each segment on the wire
 	count         int // segments on the wire
 }
@@ -91,7 +92,7 @@ func (s *Stack) handlePacket(now Time, p *Packet) {
 func (s *Stack) handleTCP(now Time, p *Packet, ip *wire.IP) {
 	head := p.Head.Sub(ip.HeaderLen, min(ip.TotalLen, p.Head.Len()))
 	body := p.Body.Sub(0, min(max(ip.TotalLen-p.Head.Len(), 0), p.Body.Len()))
-	seg := segment{local: ip.Dst, remote: ip.Src}
+	seg := segment{local: ip.Dst, remote: ip.Src, mark: ip.ECN()}
 	if problem := wire.ParseSegment(head.Bytes(), &seg.Segment); problem != wire.None {
 		s.stats.problem(problem)
 		return
@@ -109,6 +110,9 @@ func (s *Stack) handleTCP(now Time, p *Packet, ip *wire.IP) {
 		seg.count = (seg.payload.len() + seg.size - 1) / seg.size
 	}
 	s.stats.InSegs += uint64(seg.count)
+	if seg.mark == wire.CE {
+		s.stats.InCEPkts += uint64(seg.count)
+	}
 	s.dispatch(now, &seg)
 }
 

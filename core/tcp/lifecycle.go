@@ -210,5 +210,6 @@ func (s *Stack) maybeFree(c *conn) {
 		return
 	}
 	c.recvq.Clear()
+	s.dropECN(c)
 	s.conns.give(c)
 }

@@ -49,6 +49,8 @@ type Options struct {
 	TTL uint8
 	// TrafficClass is the DSCP, in the upper six bits. The lower two are ECN's (RFC 3168 §5), not the user's.
 	TrafficClass uint8
+	// ECN is Explicit Congestion Notification (RFC 3168).
+	ECN ECN
 	// NoMTUProbing takes the path MTU from ICMP alone: black holes are not left (RFC 4821, RFC 2923 §2.1).
 	NoMTUProbing bool
 	// NoTimestamps, NoSACK, NoWindowScale leave the option out of the SYN, and refuse it in the peer's.
@@ -106,6 +108,9 @@ func (o *Options) Validate() error {
 	if o.Congestion >= numCongestionControls {
 		return fmt.Errorf("%w: unknown congestion control %d", ErrInvalid, o.Congestion)
 	}
+	if o.ECN >= numECN {
+		return fmt.Errorf("%w: unknown ECN %d", ErrInvalid, o.ECN)
+	}
 	return nil
 }
 
@@ -138,6 +143,7 @@ func (o Options) withDefaults(d *Options) Options {
 	orDefault(&o.MaxSegment, d.MaxSegment)
 	orDefault(&o.TTL, d.TTL)
 	orDefault(&o.TrafficClass, d.TrafficClass)
+	orDefault(&o.ECN, d.ECN)
 	if o.FixedISN == nil {
 		o.FixedISN = d.FixedISN
 	}
@@ -167,5 +173,6 @@ func DefaultOptions() Options {
 		SynRetries:        7,                 // at 1, 3, 7, 15, 31, 63 and 127 s
 		SynAckRetries:     5,                 // until 63 s, as Linux: the peer's SYN, sent again, begins anew
 		TTL:               64,
+		ECN:               ECNAccept, // as Linux: asking makes some paths fail, agreeing doesn't
 	}
 }

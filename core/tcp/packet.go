@@ -42,8 +42,7 @@ type Transmit struct {
 	TransportStart int
 	// ChecksumPartial says that the checksum field holds the pseudo-header's sum only, for a device to complete.
 	ChecksumPartial bool
-	// ECNCapable marks a packet with an ECN codepoint, and CWR a segment that carries the flag: a device that
-	// cuts super-segments must set it on the first only.
+	// CWR says that the segment carries the flag: a device that cuts super-segments must set it on the first only.
 	CWR bool
 	// Src and Dst are the packet's addresses.
 	Src, Dst wire.Addr

@@ -81,6 +81,14 @@ func packet(pool *zbuf.Pool, t *Transmit) (Packet, bool) {
 	return Packet{Head: s, SegmentSize: t.SegmentSize, Trusted: t.ChecksumPartial}, true
 }
 
+// markCE marks an IPv4 packet, as a router does.
+func markCE(t *Transmit) {
+	h := t.Header[:wire.IPv4HeaderLen]
+	h[1] |= uint8(wire.CE)
+	putUint16(h[10:], 0)
+	putUint16(h[10:], ^wire.Fold(wire.Sum(0, h)))
+}
+
 // flow carries packets until neither end has any to send now.
 func (p *pair) flow() {
 	for busy := true; busy; {

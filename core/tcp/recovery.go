@@ -25,10 +25,10 @@ func (p congestionPhase) String() string {
 // recoveryState is what loss recovery remembers of one connection.
 type recoveryState struct {
 	point    seqnum.Value // RecoveryPoint: the episode ends when this is acknowledged
-	frtoRoom int          // bytes of new data that F-RTO may still send
 	dupAcks  uint16       // duplicate ACKs since SND.UNA moved
 	phase    congestionPhase
 	frto     frtoStep
+	frtoRoom int // bytes of new data that F-RTO may still send
 }
 
 // ackEvent is one ACK as loss recovery and congestion control see it.
@@ -36,6 +36,7 @@ type ackEvent struct {
 	*acked
 	duplicate bool
 	advanced  bool
+	congested bool // it echoes congestion
 	priorUna  seqnum.Value
 	priorPipe int
 }
@@ -67,6 +68,7 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	if c.tlp.onAck(c.snd.una, e) && r.phase == phaseOpen {
 		c.cc.onLoss(now, c.flight())
 		c.cc.onRecoveryExit(now)
+		c.ecn.noteReduction(c.snd.nxt)
 	}
 	s.probeArrived(c, now)
 	found := s.detectLoss(c, now, e) && !s.probeLost(c)
@@ -78,7 +80,7 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 	} else if e.bytes > 0 {
 		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
-			windowLimited: e.priorUna.Less(c.snd.limitedUntil), paced: c.paced(), rate: e.rate, delivered: c.rate.delivered,
+			windowLimited: e.priorUna.Less(c.snd.limitedUntil) && !e.congested, paced: c.paced(), rate: e.rate, delivered: c.rate.delivered,
 		}
 		switch {
 		case !e.advanced:
@@ -143,6 +145,7 @@ func (s *Stack) enterRecovery(c *conn, now Time, flight int) {
 	c.stat.fastRecoveries++
 	s.stats.FastRecoveries++
 	c.cc.onLoss(now, c.flight())
+	c.ecn.noteReduction(c.snd.nxt)
 	c.prr.begin(flight, c.mss)
 	c.disarm(timerProbe)
 	c.tlp = tlpState{}
@@ -185,6 +188,7 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	s.probeLost(c)
 	s.suspectBlackHole(c, now)
 	c.cc.onTimeout(now, c.flight(), first)
+	c.ecn.noteReduction(c.snd.nxt)
 	c.recovery = recoveryState{phase: phaseLoss, point: c.snd.nxt}
 	if first && c.sackOn {
 		c.recovery.frto = frtoHead

@@ -34,6 +34,13 @@ func (r *reno) onLoss(_ Time, flight int) {
 	r.avoided = 0
 }
 
+// onCongestion halves the window as after a loss (RFC 3168 §6.1.2). It may hold less than ssthresh, shortly after a timeout.
+func (r *reno) onCongestion(now Time, flight int) {
+	window := r.window
+	r.onLoss(now, flight)
+	r.window = min(r.window, window)
+}
+
 // onRecoveryExit is option (2) of RFC 6582 §3.2 step 3.
 func (r *reno) onRecoveryExit(Time) {
 	r.window = r.threshold

@@ -53,6 +53,10 @@ func (s *Stack) report(c *conn, st *Status) {
 		st.CongestionWindow, st.SlowStartThresh = c.cc.cwnd(), c.cc.ssthresh()
 		st.PacingRate = c.pacingRate()
 	}
+	if e := c.ecn; e != nil {
+		st.ECN, st.ECNCapable, st.ECNSeen = e.feedback, e.capable, e.seen
+		st.CEReceived, st.ECNReductions = uint64(e.received), uint64(e.reductions)
+	}
 	if c.softer != 0 {
 		st.SoftError = icmpReason(c.softer)
 	}

@@ -49,7 +49,7 @@ func TestSegmentArrivesListen(t *testing.T) {
 		{"second, ACK: <SEQ=SEG.ACK><CTL=RST>", ". 5 ack 300", "R 300"},
 		{"second, SYN with ACK: reset too", "S. 0 ack 300", "R 300"},
 		{"third, SYN: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>", "S 0", "S. 0 ack 1 win 10000 <mss 1000>"},
-		{"third, SYN with ECN bits is no reason to refuse (RFC 3168 §6.1.1)", "SEW 0", "S. 0 ack 1"},
+		{"third, SYN with ECN bits is no reason to refuse (RFC 3168 §6.1.1)", "SEW 0", "S.E 0 ack 1"},
 		{"third, text with the SYN is left to be sent again", "S 0:10", "S. 0 ack 1"},
 		{"fourth, FIN: dropped", "F 5", ""},
 		{"fourth, text: dropped", "P 5:10", ""},

@@ -28,6 +28,7 @@ type Stack struct {
 	records    recordPool
 	undos      freeList[undoState]
 	searches   freeList[mtuSearch]
+	ecns       freeList[ecnState]
 	reassembly freeList[reassembly]
 	strangers  tokenBucket // RSTs to what matches nothing
 	sample     ackSample   // of one ACK: an argument of an interface's method would be allocated each time

@@ -70,6 +70,8 @@ type Stats struct {
 	MTUProbeSuccesses   uint64 // TCPMTUPSuccess
 	MTUProbeFailures    uint64 // TCPMTUPFail
 	SynRetransmits      uint64
+	InCEPkts            uint64 // segments marked Congestion Experienced (RFC 3168), of the name in Linux's IpExt
+	ECNReductions       uint64 // reductions because a peer echoed congestion
 	ListenOverflows     uint64
 	SynCookiesSent      uint64
 	SynCookiesReceived  uint64
@@ -134,6 +136,8 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"TcpExtTCPMTUPSuccess", s.MTUProbeSuccesses},
 		{"TcpExtTCPMTUPFail", s.MTUProbeFailures},
 		{"TcpExtTCPSynRetrans", s.SynRetransmits},
+		{"IpExtInCEPkts", s.InCEPkts},
+		{"TcpExtTCPECNReductions", s.ECNReductions},
 		{"TcpExtListenOverflows", s.ListenOverflows},
 		{"TcpExtSyncookiesSent", s.SynCookiesSent},
 		{"TcpExtSyncookiesRecv", s.SynCookiesReceived},

@@ -30,6 +30,9 @@ type Status struct {
 	Timestamps  bool
 	SACK        bool
 	WindowScale bool
+	ECN         ECNFeedback // what the handshake agreed on
+	ECNCapable  bool        // new data is sent with ECT
+	ECNSeen     bool        // a packet came with an ECN codepoint
 
 	Congestion       CongestionControl
 	CongestionState  string // open, recovery, loss
@@ -59,6 +62,8 @@ type Status struct {
 	Reordered        uint64 // segments received out of order
 	ZeroWindowProbes uint64
 	ChallengeAcks    uint64
+	CEReceived       uint64 // segments that came marked
+	ECNReductions    uint64 // of the congestion window, because the peer echoed congestion
 }
 
 // ListenerStatus is what a listener looks like from outside.

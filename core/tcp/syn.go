@@ -16,6 +16,7 @@ type synRecord struct {
 	window   uint16       // the peer's, of its SYN
 	sentAt   Time
 	retryAt  Time
+	ecn      ECNFeedback     // what was agreed to
 	retries  uint8           // SYN-ACKs sent again by timeout
 	waiting  link[synRecord] // in synTable.waiting, until the handshake ends
 	owed     link[synRecord] // in synTable.owed
@@ -111,7 +112,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 	opt := r.listener.opt
 	seg := wire.Segment{
 		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
-		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK,
+		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK | r.ecn.synAckFlags(),
 		Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
 		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
@@ -188,7 +189,7 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 	}
 	t := seg.tuple()
 	r := &synRecord{
-		tuple: t, listener: l, irs: seg.Seq, options: seg.Options, window: seg.Window,
+		tuple: t, listener: l, irs: seg.Seq, options: seg.Options, window: seg.Window, ecn: l.opt.ecnAnswer(seg),
 		iss: s.initialSequence(now, t, l.opt),
 	}
 	// "Any other control or text-bearing segment … should be queued for processing later": data in a SYN is left to
@@ -203,6 +204,9 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
 	if seg.Flags.Has(wire.SYN) && !seg.Flags.Has(wire.ACK) && seg.Seq == r.irs {
 		r.options.TSVal = seg.Options.TSVal
+		if !asksECN(seg.Flags) {
+			r.ecn = ECNFeedbackNone // RFC 3168 §6.1.1: "a host has received at least one non-ECN-setup SYN"
+		}
 		s.oweSynAck(r) // the peer's SYN again: our answer was lost
 		return
 	}
@@ -290,6 +294,7 @@ func (s *Stack) accepted(r *synRecord, now Time, seg *segment) *conn {
 	c.setISS(r.iss)
 	c.setIRS(r.irs)
 	c.negotiate(now, &r.options)
+	s.useECN(c, r.ecn, true)
 	c.snd.una, c.snd.nxt, c.snd.limitedUntil = r.iss.Add(1), r.iss.Add(1), r.iss.Add(1)
 	if r.retries == 0 && r.sentAt != 0 {
 		c.rtt.sample(now, now.Sub(r.sentAt), 1)

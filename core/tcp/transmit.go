@@ -19,7 +19,7 @@ func (s *Stack) build(c *conn, now Time, t *Transmit) bool {
 		return s.buildProbe(c, now, t)
 	case c.ackNow:
 		seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK)
-		s.send(c, now, t, &seg)
+		s.send(c, now, t, &seg, wire.NotECT)
 		return true
 	}
 	return false
@@ -33,7 +33,7 @@ func (t *Transmit) reset() {
 func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 	c.synNow = false
 	seg := wire.Segment{
-		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: c.snd.iss, Flags: wire.SYN,
+		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: c.snd.iss, Flags: wire.SYN | c.ecnSynFlags(),
 		Window:  uint16(min(c.opt.RecvBuffer, maxUnscaled)),
 		Options: s.synOptions(c.opt, !c.v6(), int(c.pathMTU)),
 	}
@@ -170,7 +170,7 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 	c.stat.retransmitted += segments
 	s.stats.RetransSegs += segments
 	s.afterData(c, now, n)
-	s.send(c, now, t, &seg)
+	s.send(c, now, t, &seg, wire.NotECT)
 }
 
 // attach puts n bytes of the send queue from seq on into t, fewer when they lie in too many pieces, and returns how many.
@@ -245,7 +245,9 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 	s.afterData(c, now, n)
 	s.armProbe(c, now)
 	s.offerSpace(c)
-	s.send(c, now, t, &seg)
+	mark, flags := c.ecn.markNew(n)
+	seg.Flags |= flags
+	s.send(c, now, t, &seg, mark)
 }
 
 // finFits reports whether our FIN goes behind n bytes: it is queued, nothing else is, and the window has room for it.
@@ -370,7 +372,7 @@ func (s *Stack) afterData(c *conn, now Time, n int) {
 func (s *Stack) buildProbe(c *conn, now Time, t *Transmit) bool {
 	c.probeNow = false
 	seg := s.segmentAt(c, now, c.snd.una.Sub(1), wire.ACK)
-	s.send(c, now, t, &seg)
+	s.send(c, now, t, &seg, wire.NotECT)
 	return true
 }
 
@@ -394,7 +396,8 @@ func (s *Stack) dataSegment(c *conn, now Time, seq seqnum.Value, fin bool, t *Tr
 // segmentAt is the header of any segment of a synchronized connection.
 func (s *Stack) segmentAt(c *conn, now Time, seq seqnum.Value, flags wire.Flags) wire.Segment {
 	seg := wire.Segment{
-		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: seq, Ack: c.rcv.nxt, Flags: flags,
+		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: seq, Ack: c.rcv.nxt,
+		Flags:  flags | c.ecn.echoFlags(),
 		Window: s.announceWindow(c),
 	}
 	if c.timestampsOn {
@@ -426,8 +429,8 @@ func (c *conn) putSACK(o *wire.Options) {
 	o.Set |= wire.OptSACK
 }
 
-// send completes a segment of a synchronized connection and notes that it carried the ACK that was owed.
-func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment) {
+// send completes a segment of a synchronized connection, with an ECN codepoint, and notes that it carried the ACK that was owed.
+func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment, mark wire.ECN) {
 	if c.rcv.dsack != (wire.SACKBlock{}) && seg.Options.Set.Has(wire.OptSACK) {
 		c.rcv.dsack = wire.SACKBlock{}
 		s.stats.DSACKsSent++
@@ -438,7 +441,7 @@ func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment) {
 		size = max(t.PayloadLen, 1)
 	}
 	s.count(c, now, wireSegments(t.PayloadLen, size))
-	s.finish(t, &c.tuple, seg, c.opt.TTL, c.opt.TrafficClass, c.flowLabel)
+	s.finish(t, &c.tuple, seg, c.opt.TTL, c.opt.TrafficClass|uint8(mark), c.flowLabel)
 }
 
 // acknowledged notes that a segment with ACK=RCV.NXT leaves.

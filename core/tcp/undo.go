@@ -66,6 +66,7 @@ func (s *Stack) undoReduction(c *conn) {
 	c.recovery.frto = frtoOff
 	c.recovery.dupAcks = 0
 	c.backoff = 0
+	c.ecn.noteUndo()
 	c.stat.undone++
 	s.stats.Undone++
 	s.dropUndo(c)

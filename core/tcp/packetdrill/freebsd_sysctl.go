@@ -14,7 +14,7 @@ var freeBSDSettings = map[string]applySetting{
 		return nil
 	},
 	"net.inet.tcp.sack.enable": switchSetting(func(s *settings) *bool { return &s.options.NoSACK }, "0"),
-	"net.inet.tcp.ecn.enable":  asBuilt("0", "2"),
+	"net.inet.tcp.ecn.enable":  ecnSetting,
 	"net.inet.tcp.recvspace": func(s *settings, v string) error {
 		var n int
 		err := setInt(&n, v)

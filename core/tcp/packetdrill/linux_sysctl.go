@@ -32,7 +32,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_abort_on_overflow":              asBuilt("0"),
 	"tcp_dsack":                          asBuilt("1"),
 	"tcp_early_retrans":                  asBuilt("3", "4"), // both mean tail loss probes
-	"tcp_ecn":                            asBuilt("0", "2"),
+	"tcp_ecn":                            ecnSetting,
 	"tcp_ecn_option":                     asBuilt("0"),
 	"tcp_fack":                           asBuilt("0"),
 	"tcp_frto":                           asBuilt("1", "2"),
@@ -89,6 +89,16 @@ func synCookies(s *settings, value string) error {
 		return fmt.Errorf("want 0, 1 or 2")
 	}
 	s.config.SynCookies = mode
+	return nil
+}
+
+// ecnSetting takes Linux's number.
+func ecnSetting(s *settings, value string) error {
+	ecn, ok := map[string]tcp.ECN{"0": tcp.ECNOff, "1": tcp.ECNOn, "2": tcp.ECNAccept}[value]
+	if !ok {
+		return fmt.Errorf("want 0, 1 or 2")
+	}
+	s.options.ECN = ecn
 	return nil
 }
 

@@ -1,0 +1,237 @@
+package tcp
+
+import (
+	"fmt"
+
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// ECN selects what a connection does about Explicit Congestion Notification. The zero value is unset.
+type ECN uint8
+
+// The values of ECN. Linux's tcp_ecn has other numbers for the same choices: 0, 2 and 1.
+const (
+	ECNOff    ECN = 1 + iota // neither ask for it nor agree to it
+	ECNAccept                // agree when the peer asks
+	ECNOn                    // ask for it, too (RFC 3168)
+	numECN
+)
+
+var ecnNames = [numECN]string{ECNOff: "off", ECNAccept: "accept", ECNOn: "on"}
+
+func (e ECN) String() string {
+	if e == 0 || e >= numECN {
+		return fmt.Sprintf("ECN %d", uint8(e))
+	}
+	return ecnNames[e]
+}
+
+// ParseECN returns the ECN that String calls name.
+func ParseECN(name string) (ECN, error) {
+	for e := ECNOff; e < numECN; e++ {
+		if e.String() == name {
+			return e, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: unknown ECN %q: want one of %v", ErrInvalid, name, ecnNames[ECNOff:])
+}
+
+// ECNFeedback is how the receivers of a connection tell the senders about congestion.
+type ECNFeedback uint8
+
+// The kinds of feedback that a handshake can settle.
+const (
+	ECNFeedbackNone    ECNFeedback = iota
+	ECNFeedbackClassic             // ECE until CWR (RFC 3168)
+)
+
+func (f ECNFeedback) String() string {
+	return [...]string{"none", "classic"}[f]
+}
+
+// ecnState is a connection's part in ECN, of both of its directions. The methods take nil for a connection without ECN.
+type ecnState struct {
+	feedback   ECNFeedback
+	capable    bool // new data is sent with ECT(0)
+	seen       bool // a packet with an ECN codepoint came
+	echo       bool // receiver: ECE is sent until CWR comes (RFC 3168 §6.1.3)
+	cwrOwed    bool // sender: CWR is due with the next new data (§6.1.2)
+	reduced    bool // the window was reduced, and point is not yet passed
+	point      seqnum.Value
+	received   uint32 // segments that came with CE
+	reductions uint32 // because of what the peer echoed
+}
+
+// asksECN reports whether a SYN is an ECN-setup SYN (RFC 3168 §6.1.1). AE beside it asks for Accurate ECN, and is ignored by
+// those who don't know it (RFC 9768 §3.1.2).
+func asksECN(flags wire.Flags) bool { return flags.Has(wire.ECE | wire.CWR) }
+
+// grantsECN reports whether a SYN-ACK is an ECN-setup SYN-ACK (RFC 3168 §6.1.1). One that has CWR as well reflects what it
+// answers, as broken hosts do (§6.1.1.2).
+func grantsECN(flags wire.Flags) bool { return flags&(wire.ECE|wire.CWR) == wire.ECE }
+
+// ecnAnswer is what a passive open agrees to with a SYN. A SYN that carries an ECN codepoint itself has crossed a network
+// that rewrites the field (RFC 3168 §6.1.1: "A host MUST NOT set ECT on SYN"), and marks from there mean nothing. Linux
+// refuses as well.
+func (o *Options) ecnAnswer(seg *segment) ECNFeedback {
+	if o.ECN >= ECNAccept && asksECN(seg.Flags) && seg.mark == wire.NotECT {
+		return ECNFeedbackClassic
+	}
+	return ECNFeedbackNone
+}
+
+// synAckFlags are the ECN flags of a SYN-ACK that agrees to f.
+func (f ECNFeedback) synAckFlags() wire.Flags {
+	if f == ECNFeedbackClassic {
+		return wire.ECE
+	}
+	return 0
+}
+
+// asksForECN reports whether our next SYN is an ECN-setup SYN. RFC 3168 §6.1.1.1: a host that gets no answer to one "MAY
+// resend the SYN and any subsequent SYN retransmissions with CWR and ECE cleared": something on the path may drop what has
+// them.
+func (c *conn) asksForECN() bool { return c.opt.ECN >= ECNOn && c.synRetries == 0 }
+
+// ecnSynFlags are the ECN flags of our SYN, or of the SYN-ACK of a simultaneous open.
+func (c *conn) ecnSynFlags() wire.Flags {
+	switch {
+	case c.state == StateSynReceived && c.ecn != nil:
+		return c.ecn.feedback.synAckFlags()
+	case c.state == StateSynSent && c.asksForECN():
+		return wire.CWR | wire.ECE
+	}
+	return 0
+}
+
+// settleECN takes the peer's SYN or SYN-ACK in SYN-SENT. RFC 3168 §6.1.1: a host that has sent a SYN without ECN as well
+// "MUST NOT set ECT", but obeys marks if the one with ECN was agreed to.
+func (s *Stack) settleECN(c *conn, seg *segment) {
+	if c.opt.ECN < ECNOn {
+		return
+	}
+	if seg.Flags.Has(wire.ACK) {
+		if grantsECN(seg.Flags) {
+			s.useECN(c, ECNFeedbackClassic, c.asksForECN())
+		}
+	} else if c.asksForECN() {
+		s.useECN(c, c.opt.ecnAnswer(seg), true)
+	}
+}
+
+// useECN begins ECN on a connection whose handshake has settled on it. capable says whether new data may be marked.
+func (s *Stack) useECN(c *conn, f ECNFeedback, capable bool) {
+	if f != ECNFeedbackNone {
+		c.ecn = s.ecns.get()
+		*c.ecn = ecnState{feedback: f, capable: capable}
+	}
+}
+
+func (s *Stack) dropECN(c *conn) {
+	if c.ecn != nil {
+		s.ecns.put(c.ecn)
+		c.ecn = nil
+	}
+}
+
+// confirm takes the SYN-ACK of a simultaneous open. RFC 3168 §6.1.1: a host that has received one without ECN "SHOULD NOT
+// set ECT on data packets".
+func (e *ecnState) confirm(seg *segment) {
+	if e != nil && !grantsECN(seg.Flags) {
+		e.capable = false
+	}
+}
+
+// noteMark takes what an acceptable segment says about congestion on its way.
+func (s *Stack) noteMark(c *conn, seg *segment) {
+	if c.ecn.arrived(seg) {
+		c.ackNow = true
+		s.wantTransmit(c)
+	}
+}
+
+// arrived takes the ECN codepoint and the CWR flag of an acceptable segment. Pure ACKs and segments outside of the window
+// don't count (RFC 3168 §6.1.4, §6.1.5). It reports whether an ACK is due at once: the first echo should not wait, and
+// whoever sends CWR may be down to a window of one segment.
+func (e *ecnState) arrived(seg *segment) (ackNow bool) {
+	if e == nil || seg.payload.len() == 0 {
+		return false
+	}
+	e.seen = e.seen || seg.mark != wire.NotECT
+	// The flag comes first: a segment with CWR and CE tells of congestion after the reduction.
+	if seg.Flags.Has(wire.CWR) {
+		e.echo, ackNow = false, true
+	}
+	if seg.mark == wire.CE {
+		e.received += uint32(seg.count)
+		ackNow = ackNow || !e.echo
+		e.echo = true
+	}
+	return ackNow
+}
+
+// echoFlags are what our segments tell the peer's sender.
+func (e *ecnState) echoFlags() wire.Flags {
+	if e != nil && e.echo {
+		return wire.ECE
+	}
+	return 0
+}
+
+// markNew returns the ECN codepoint and flags for n bytes of new data. RFC 3168 §6.1.2: "the TCP sender sets the CWR flag in
+// the TCP header of the first new data packet sent after the window reduction". §6.1.5 and §6.1.6 keep ECT from
+// retransmissions and window probes, §6.1.4 from pure ACKs; a FIN without data is as good as one.
+func (e *ecnState) markNew(n int) (wire.ECN, wire.Flags) {
+	if e == nil || !e.capable || n == 0 {
+		return wire.NotECT, 0
+	}
+	if e.cwrOwed {
+		e.cwrOwed = false
+		return wire.ECT0, wire.CWR
+	}
+	return wire.ECT0, 0
+}
+
+// echoes reports whether an ACK says that data of ours met congestion.
+func (e *ecnState) echoes(seg *segment) bool { return e != nil && e.capable && seg.Flags.Has(wire.ECE) }
+
+// noteReduction notes that the congestion window was reduced, for whatever reason: what is outstanding, up to nxt, may still
+// be echoed as marked, and that is answered for.
+func (e *ecnState) noteReduction(nxt seqnum.Value) {
+	if e != nil && e.capable {
+		e.cwrOwed, e.reduced, e.point = true, true, nxt
+	}
+}
+
+// noteUndo notes that a reduction was taken back: an echo is not answered for any more.
+func (e *ecnState) noteUndo() {
+	if e != nil {
+		e.reduced = false
+	}
+}
+
+// heedECN is the sender's reaction to an ACK that may tell of congestion, before which flight bytes were outstanding. RFC 3168
+// §6.1.2: "TCP should not react to congestion indications more than once every window of data", be they echoes or losses.
+func (s *Stack) heedECN(c *conn, now Time, echoed bool, flight int) {
+	e := c.ecn
+	if e == nil {
+		return
+	}
+	if e.reduced && e.point.Less(c.snd.una) {
+		e.reduced = false
+	}
+	if !echoed || e.reduced || flight == 0 || c.recovery.phase != phaseOpen {
+		return
+	}
+	if c.cc.cwnd() <= c.mss {
+		// §6.1.2: "the sending TCP MUST reset the retransmit timer on receiving the ECN-Echo packet when the congestion window
+		// is one. The sending TCP will then be able to send a new packet only when the retransmit timer expires."
+		c.snd.pacedUntil = now.Add(c.rto())
+	}
+	s.dropUndo(c) // what a former episode took is not given back any more
+	c.cc.onCongestion(now, flight)
+	e.noteReduction(c.snd.nxt)
+	e.reductions++
+	s.stats.ECNReductions++
+}
