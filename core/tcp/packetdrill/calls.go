@@ -39,6 +39,7 @@ func init() {
 var refusedCalls = map[string]string{
 	"open": "there are no files", "pipe": "there are no pipes", "sendfile": "there are no files", "splice": "there are no pipes",
 	"dup": "descriptors are the script's own numbers", "select": "poll and epoll are there", "mmap": "there is no memory to map",
+	"kqueue": "poll and epoll are there", "kevent": "poll and epoll are there", "fork": "a script is one process",
 	"sctp_sendmsg": "the engine is TCP", "sctp_recvmsg": "the engine is TCP", "sctp_peeloff": "the engine is TCP",
 }
 
@@ -100,7 +101,12 @@ func (r *runner) callSocket(c *Call) (begun, error) {
 	}
 	s.nonblocking = kind&constants["SOCK_NONBLOCK"] != 0
 	if kind&0xff != constants["SOCK_STREAM"] {
-		return begun{}, failf(Unsupported, 0, "sockets that are no streams")
+		return begun{}, failf(Unsupported, 0, "sockets that are no streams: the engine is TCP")
+	}
+	if len(c.Args) > 2 && c.Args[2].Kind != ExprEllipsis {
+		if protocol, err := c.number(2); err != nil || protocol != 0 && protocol != constants["IPPROTO_TCP"] {
+			return begun{}, failf(Unsupported, 0, "%s sockets: the engine is TCP", c.Args[2].Text)
+		}
 	}
 	return atOnce(func() (int64, error) {
 		r.focus = nil

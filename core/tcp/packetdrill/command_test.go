@@ -34,7 +34,7 @@ ip route change 192.0.2.0/24 via 192.168.0.9 initcwnd 5 rto_min 5ms; ip link set
 func TestCommandsRefused(t *testing.T) {
 	for _, text := range []string{
 		"tc qdisc add dev tun0 root netem loss 5%", "sysctl -q net.ipv4.tcp_unknown=1", "sysctl net.ipv4.tcp_recovery=0",
-		"sysctl net.ipv4.tcp_congestion_control=dctcp", "sysctl starfish.unknown=1", "sysctl net.core.somaxconn=1", "reboot",
+		"sysctl net.ipv4.tcp_congestion_control=dctcp", "sysctl starfish.unknown=1", "sysctl net.ipv5.x=1", "reboot",
 		"./other.sh", "ip addr show", "ip route change default initrwnd 5", "nstat | grep -q 3", "ss -t | wc -l", "ss -t | grep -v LISTEN",
 		"ss -t | grep 3", "ip link set dev tun0 mtu", "ifconfig tun0 mtu x", "sleep x",
 	} {

@@ -38,7 +38,7 @@ var constants = map[string]int64{
 	"IPTOS_DSCP_AF33": 0x78, "IPTOS_DSCP_AF41": 0x88, "IPTOS_DSCP_AF42": 0x90, "IPTOS_DSCP_AF43": 0x98,
 	"AF_UNSPEC": 0, "AF_UNIX": 1, "AF_LOCAL": 1, "SOCK_DGRAM": 2, "SOCK_SEQPACKET": 5, "SOCK_RAW": 3, "IPPROTO_UDP": 17, "IPPROTO_SCTP": 132,
 	"IPPROTO_MPTCP": 262, "IPPROTO_UDPLITE": 136, "O_RDONLY": 0, "O_WRONLY": 1, "NULL": 0,
-	"TCP_NOPUSH": 3, "true": 1, "false": 0, "True": 1, "False": 0,
+	"TCP_NOPUSH": 3, "SIOCATMARK": 0x8905, "IPPROTO_ICMP": 1, "SO_BROADCAST": 6, "true": 1, "false": 0, "True": 1, "False": 0,
 }
 
 // infiniteSsthresh is how Linux reports a slow start threshold that was never set.

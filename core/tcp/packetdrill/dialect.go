@@ -15,9 +15,10 @@ import (
 // socket calls mean.
 type Dialect uint8
 
-// The dialects. DialectOwn is the project's: the engine's defaults.
+// The dialects. DialectByScript lets each script's settings tell; DialectOwn is the project's: the engine's defaults.
 const (
-	DialectOwn Dialect = iota
+	DialectByScript Dialect = iota
+	DialectOwn
 	DialectLinux
 	DialectFreeBSD
 	numDialects
@@ -25,12 +26,12 @@ const (
 
 // String returns the name of the dialect.
 func (d Dialect) String() string {
-	return [numDialects]string{"starfish", "linux", "freebsd"}[d]
+	return [numDialects]string{"by script", "starfish", "linux", "freebsd"}[d]
 }
 
 // ParseDialect finds a dialect by its name.
 func ParseDialect(name string) (Dialect, error) {
-	for d := range numDialects {
+	for d := DialectOwn; d < numDialects; d++ {
 		if d.String() == name {
 			return d, nil
 		}

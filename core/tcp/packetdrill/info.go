@@ -134,3 +134,24 @@ func (r *runner) statusOf(f *flow) *tcp.Status {
 	}
 	return &tcp.Status{}
 }
+
+// compareInfo compares the tcpi_ fields that a script names in a struct.
+func (r *runner) compareInfo(s *socket, want *Expr) error {
+	st := r.status(s)
+	for i := range want.Args {
+		e := &want.Args[i]
+		name, isInfo := strings.CutPrefix(e.Field, "tcpi_")
+		field := infoFields[name]
+		if !isInfo || field == nil {
+			return failf(Unsupported, 0, "%s", e.Field)
+		}
+		n, err := eval(e)
+		if err != nil {
+			return err
+		}
+		if got := field(&st); got != float64(n) {
+			return failf(WrongResult, 0, "tcpi_%s is %v, want %d", name, got, n)
+		}
+	}
+	return nil
+}

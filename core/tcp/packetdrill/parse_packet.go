@@ -29,7 +29,7 @@ func (p *parser) packet() (*Packet, error) {
 		}
 	case "udp", "udplite", "sctp":
 		err = failf(Unsupported, p.line(), "%s packets: the engine is TCP", word)
-	case "ipv4", "ipv6", "gre", "mpls":
+	case "ipv4", "ipv6", "gre", "mpls", "psp":
 		err = failf(Unsupported, p.line(), "%s encapsulation: the engine speaks TCP over IP only", word)
 	default:
 		if err = p.ports(pk); err == nil {

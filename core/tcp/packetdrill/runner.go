@@ -110,10 +110,8 @@ func (r *runner) prepare(src string, script *Script) error {
 			return at(l.Line, err)
 		}
 	}
-	if r.set.dialect == DialectOwn {
-		if r.set.dialect = r.opt.Dialect; r.set.dialect == DialectOwn {
-			r.set.dialect = dialectOf(src)
-		}
+	if r.set.dialect == DialectByScript {
+		r.set.dialect = dialectOf(src)
 	}
 	r.set.dialect.begin(r.set)
 	for _, s := range r.opt.Settings {
@@ -199,8 +197,11 @@ func (r *runner) advanceTo(end tcp.Time) error {
 	return r.overdue()
 }
 
-// wakeAt makes the clock stop at a time. Scripts have one poll at a time.
-func (r *runner) wakeAt(t tcp.Time) { r.wakes = append(r.wakes, t) }
+// wakeAt makes the clock stop at a time.
+func (r *runner) wakeAt(t tcp.Time) {
+	i, _ := slices.BinarySearch(r.wakes, t)
+	r.wakes = slices.Insert(r.wakes, i, t)
+}
 
 // inbound lets a packet arrive.
 func (r *runner) inbound(p *Packet) error {

@@ -22,7 +22,7 @@ type Options struct {
 	Lines []Setting
 	// Settings are applied before each script's own, as if they stood in a sysctl command.
 	Settings []Setting
-	// Dialect is the system that the scripts were written for. Empty: each script's sysctl names tell.
+	// Dialect is the system that the scripts were written for; a script's --dialect goes before it.
 	Dialect Dialect
 	// ReadFile reads a file that a script's commands name, relative to the script. Nil: there are none.
 	ReadFile func(name string) ([]byte, error)
@@ -58,7 +58,7 @@ type settings struct {
 const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
-	s := &settings{options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
+	s := &settings{dialect: o.Dialect, options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
 	s.options.NoMTUProbing, s.options.NoPacing = true, true // as in Linux unless a script asks for it
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance

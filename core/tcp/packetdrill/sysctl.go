@@ -41,6 +41,9 @@ func (s *settings) sysctl(name, value string) error {
 	default:
 		apply = freeBSDSettings[name]
 	}
+	if apply == nil && elsewhere(name) {
+		return nil
+	}
 	if apply == nil {
 		return failf(Unsupported, 0, "setting %s", name)
 	}
@@ -48,6 +51,21 @@ func (s *settings) sysctl(name, value string) error {
 		return failf(Unsupported, 0, "setting %s=%s: %v", name, value, err)
 	}
 	return nil
+}
+
+// elsewhere says whether a setting is about what is not TCP, or about parts of it that the engine does not have.
+func elsewhere(name string) bool {
+	for _, prefix := range []string{
+		"net.core.", "net.ipv4.conf.", "net.ipv4.neigh.", "net.ipv4.route.", "net.ipv4.ip", "net.ipv4.icmp", "net.ipv6.", "net.inet.ip.",
+		"net.inet.icmp.", "net.inet6.", "net.link.", "net.route.", "kern.", "vm.", "security.", "debug.", "hw.", "net.inet.tcp.cc.",
+		"net.inet.tcp.hostcache.", "net.inet.tcp.syncache.", "net.inet.tcp.rack.", "net.inet.tcp.bbr.", "net.inet.tcp.bb.",
+		"net.inet.tcp.fastopen.", "net.inet.tcp.lro.", "net.inet.tcp.hpts.",
+	} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // noEffect is a setting of something that the engine does not have, or that no script can see.
