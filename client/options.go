@@ -35,6 +35,30 @@ func ParseCongestion(name string) (Congestion, error) {
 	return CongestionDefault, fmt.Errorf("unknown congestion control %q: reno and cubic are known", name)
 }
 
+// ECN is what a connection does about Explicit Congestion Notification.
+type ECN int
+
+const (
+	// ECNDefault leaves the choice to the daemon.
+	ECNDefault ECN = iota
+	// ECNOff neither asks for it nor agrees to it.
+	ECNOff
+	// ECNAccept agrees when the peer asks.
+	ECNAccept
+	// ECNOn asks for it, too (RFC 3168).
+	ECNOn
+)
+
+// ParseECN returns the choice that has the name; the empty name is ECNDefault.
+func ParseECN(name string) (ECN, error) {
+	for i, known := range []string{"", "off", "accept", "on"} {
+		if strings.ToLower(name) == known {
+			return ECN(i), nil
+		}
+	}
+	return ECNDefault, fmt.Errorf("unknown ECN %q: off, accept and on are known", name)
+}
+
 // Options of a connection, or on a listener of the connections that it accepts. A zero field means the daemon's
 // default. The daemon checks the ranges.
 type Options struct {
@@ -79,6 +103,8 @@ type Options struct {
 	TTL int
 	// TrafficClass is the DSCP, in the upper six bits.
 	TrafficClass int
+	// ECN is Explicit Congestion Notification.
+	ECN ECN
 	// NoMTUProbing takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMTUProbing bool
 	// NoTimestamps, NoSACK and NoWindowScale leave the option out of the SYN.
@@ -116,6 +142,15 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 			return nil, fmt.Errorf("unknown congestion control %d", o.Congestion)
 		}
 		msg.CongestionControl = &control
+	}
+	if o.ECN != ECNDefault {
+		ecn, ok := map[ECN]starfishv1.Ecn{
+			ECNOff: starfishv1.Ecn_ECN_OFF, ECNAccept: starfishv1.Ecn_ECN_ACCEPT, ECNOn: starfishv1.Ecn_ECN_ON,
+		}[o.ECN]
+		if !ok {
+			return nil, fmt.Errorf("unknown ECN %d", o.ECN)
+		}
+		msg.Ecn = &ecn
 	}
 	for _, number := range []struct {
 		name  string

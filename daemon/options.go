@@ -105,6 +105,13 @@ func (b *overlayer) numbers(base *tcp.Options, o *starfishv1.Options) {
 		}
 		base.Congestion = congestion
 	}
+	if o.GetEcn() != starfishv1.Ecn_ECN_UNSPECIFIED {
+		ecn, ok := ecnModes[o.GetEcn()]
+		if !ok {
+			b.problem("unknown ecn %d", o.GetEcn())
+		}
+		base.ECN = ecn
+	}
 	if o.FixedIsn != nil {
 		base.FixedISN = o.FixedIsn
 	}
@@ -132,6 +139,21 @@ var congestionControls = map[starfishv1.CongestionControl]tcp.CongestionControl{
 	starfishv1.CongestionControl_CONGESTION_CONTROL_CUBIC: tcp.CongestionCubic,
 }
 
+var ecnModes = map[starfishv1.Ecn]tcp.ECN{
+	starfishv1.Ecn_ECN_OFF:    tcp.ECNOff,
+	starfishv1.Ecn_ECN_ACCEPT: tcp.ECNAccept,
+	starfishv1.Ecn_ECN_ON:     tcp.ECNOn,
+}
+
+func ecnProto(e tcp.ECN) starfishv1.Ecn {
+	for p, t := range ecnModes {
+		if t == e {
+			return p
+		}
+	}
+	return starfishv1.Ecn_ECN_UNSPECIFIED
+}
+
 func congestionProto(c tcp.CongestionControl) starfishv1.CongestionControl {
 	for p, t := range congestionControls {
 		if t == c {
@@ -153,6 +175,7 @@ func onlyWhileOpening(o *starfishv1.Options) string {
 		{"syn_retries", o.GetSynRetries() != 0},
 		{"syn_ack_retries", o.GetSynAckRetries() != 0},
 		{"max_segment", o.GetMaxSegment() != 0},
+		{"ecn", o.GetEcn() != 0},
 		{"no_timestamps", o.GetNoTimestamps()},
 		{"no_sack", o.GetNoSack()},
 		{"no_window_scale", o.GetNoWindowScale()},
@@ -180,7 +203,7 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		u := uint32(n)
 		return &u
 	}
-	congestion, pacing := congestionProto(o.Congestion), !o.NoPacing
+	congestion, ecn, pacing := congestionProto(o.Congestion), ecnProto(o.ECN), !o.NoPacing
 	return &starfishv1.Options{
 		NoDelay:           &o.NoDelay,
 		QuickAck:          &o.QuickAck,
@@ -202,6 +225,7 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		MaxSegment:        number(o.MaxSegment),
 		Ttl:               number(int(o.TTL)),
 		TrafficClass:      number(int(o.TrafficClass)),
+		Ecn:               &ecn,
 		NoMtuProbing:      &o.NoMTUProbing,
 		NoTimestamps:      &o.NoTimestamps,
 		NoSack:            &o.NoSACK,

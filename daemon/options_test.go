@@ -14,7 +14,7 @@ import (
 // Every option of the engine can be set through the API, and shows in GetInfo.
 func TestOptionsAreComplete(t *testing.T) {
 	isn := uint32(7)
-	all := tcp.Options{Congestion: tcp.CongestionReno, FixedISN: &isn}
+	all := tcp.Options{Congestion: tcp.CongestionReno, ECN: tcp.ECNOn, FixedISN: &isn}
 	value := reflect.ValueOf(&all).Elem()
 	for i := range value.NumField() {
 		switch field := value.Field(i); field.Kind() {
@@ -56,7 +56,9 @@ func TestOverlayKeepsWhatIsNotSet(t *testing.T) {
 func TestOverlayRefuses(t *testing.T) {
 	number := func(n uint32) *uint32 { return &n }
 	unknown := starfishv1.CongestionControl(99)
+	unknownECN := starfishv1.Ecn(99)
 	for name, o := range map[string]*starfishv1.Options{
+		"unknown ECN":       {Ecn: &unknownECN},
 		"zero duration":     {InitialRto: durationpb.New(0)},
 		"invalid duration":  {InitialRto: &durationpb.Duration{Seconds: 1, Nanos: -1}},
 		"long duration":     {UserTimeout: &durationpb.Duration{Seconds: 300_000_000_000}},

@@ -27,6 +27,23 @@ func (e ECN) String() string {
 	return ecnNames[e]
 }
 
+// MarshalText writes what UnmarshalText reads.
+func (e ECN) MarshalText() ([]byte, error) {
+	if e == 0 {
+		return nil, nil
+	}
+	return []byte(e.String()), nil
+}
+
+// UnmarshalText reads a name; the empty text leaves ECN unset.
+func (e *ECN) UnmarshalText(text []byte) (err error) {
+	*e = 0
+	if len(text) > 0 {
+		*e, err = ParseECN(string(text))
+	}
+	return err
+}
+
 // ParseECN returns the ECN that String calls name.
 func ParseECN(name string) (ECN, error) {
 	for e := ECNOff; e < numECN; e++ {

@@ -96,6 +96,7 @@ type TCP struct {
 	SynAckRetries     int           `yaml:"syn_ack_retries"`
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
+	ECN               tcp.ECN       `yaml:"ecn"` // off, accept or on
 	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
 	NoTimestamps      bool          `yaml:"no_timestamps"`
 	NoSACK            bool          `yaml:"no_sack"`
@@ -169,6 +170,7 @@ func (t *TCP) Options() tcp.Options {
 		SynAckRetries:     t.SynAckRetries,
 		MaxSegment:        t.MaxSegment,
 		TTL:               uint8(t.TTL),
+		ECN:               t.ECN,
 		NoMTUProbing:      t.NoMTUProbing,
 		NoTimestamps:      t.NoTimestamps,
 		NoSACK:            t.NoSACK,

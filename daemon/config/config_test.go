@@ -49,6 +49,7 @@ tcp:
   keep_alive: 1m
   pacing: false
   ttl: 32
+  ecn: on
 engine:
   first_port: 1024
   last_port: 2048
@@ -72,7 +73,7 @@ func TestParseEverything(t *testing.T) {
 		Limits: Limits{10, 9, 8, 7, 6, 5, 4 * time.Second, 3},
 		TCP: TCP{
 			NoDelay: true, CongestionControl: "reno", InitialRTO: 300 * time.Millisecond, RecvBuffer: 64 << 10,
-			KeepAlive: time.Minute, TTL: 32,
+			KeepAlive: time.Minute, TTL: 32, ECN: tcp.ECNOn,
 		},
 		Engine: Engine{FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways},
 	}
@@ -80,7 +81,8 @@ func TestParseEverything(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
 	options := c.TCP.Options()
-	if options.Congestion != tcp.CongestionReno || options.RecvBuffer != 65536 || !options.NoDelay || options.TTL != 32 || !options.NoPacing {
+	if options.Congestion != tcp.CongestionReno || options.RecvBuffer != 65536 || !options.NoDelay || options.TTL != 32 || !options.NoPacing ||
+		options.ECN != tcp.ECNOn {
 		t.Errorf("options %+v", options)
 	}
 	if got := c.DataSocket(); got != "/tmp/s.data.sock" {

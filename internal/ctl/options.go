@@ -13,6 +13,7 @@ type connectionFlags struct {
 	options    client.Options
 	recv, send sizeValue
 	congestion congestionValue
+	ecn        ecnValue
 	transport  transportValue
 	ipv4, ipv6 bool
 }
@@ -28,6 +29,7 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")
 	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")
 	flags.BoolVar(&f.options.NoPacing, "no-pacing", false, "send a window at once instead of spreading it over the round trip")
+	flags.Var(&f.ecn, "ecn", "Explicit Congestion Notification: off, accept (when asked) or on (ask, too)")
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
 	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "IPv4 only")
@@ -38,7 +40,7 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 // clientOptions returns the options that the flags ask for.
 func (f *connectionFlags) clientOptions() client.Options {
 	o := f.options
-	o.RecvBuffer, o.SendBuffer, o.Congestion = int(f.recv), int(f.send), f.congestion.Congestion
+	o.RecvBuffer, o.SendBuffer, o.Congestion, o.ECN = int(f.recv), int(f.send), f.congestion.Congestion, f.ecn.ECN
 	return o
 }
 

@@ -81,6 +81,7 @@ func formatInfo(t *starfishv1.TcpInfo) string {
 	mss := max(t.GetMss(), 1)
 	add(t.GetTimestamps(), "ts")
 	add(t.GetSack(), "sack")
+	add(ecnName(t) != "", "%s", ecnName(t))
 	add(t.GetCongestionControl() != 0, "%s", congestionName(t.GetCongestionControl()))
 	add(t.GetWindowScale(), "wscale:%d,%d", t.GetSendWindowScale(), t.GetRecvWindowScale())
 	add(t.GetRto() != nil, "rto:%s", millis(t.GetRto()))
@@ -103,12 +104,24 @@ func formatInfo(t *starfishv1.TcpInfo) string {
 	add(t.GetInFlight() != 0, "unacked:%d", (t.GetInFlight()+mss-1)/mss)
 	add(t.GetRetransmitted() != 0, "retrans:%d/%d", t.GetTimeouts(), t.GetRetransmitted())
 	add(t.GetReordered() != 0, "rcv_ooopack:%d", t.GetReordered())
+	add(t.GetCeReceived() != 0, "ce_received:%d", t.GetCeReceived())
+	add(t.GetEcnReductions() != 0, "ecn_reductions:%d", t.GetEcnReductions())
 	add(true, "rcv_space:%d", t.GetRecvBuffer())
 	add(t.GetNotSent() != 0, "notsent:%d", t.GetNotSent())
 	add(t.GetMinRtt().AsDuration() != 0, "minrtt:%s", millis(t.GetMinRtt()))
 	add(true, "snd_wnd:%d", t.GetSendWindow())
 	add(t.GetCongestionState() != "" && t.GetCongestionState() != "open", "ca_state:%s", t.GetCongestionState())
 	return strings.Join(words, " ")
+}
+
+// ecnName is the word of ss for what the handshake settled.
+func ecnName(t *starfishv1.TcpInfo) string {
+	switch t.GetEcn() {
+	case "classic":
+		return "ecn"
+	default:
+		return ""
+	}
 }
 
 func congestionName(c starfishv1.CongestionControl) string {

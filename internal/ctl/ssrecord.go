@@ -50,6 +50,10 @@ type infoRecord struct {
 	PathMTU         uint32  `json:"path_mtu"`
 	Timestamps      bool    `json:"timestamps"`
 	SACK            bool    `json:"sack"`
+	ECN             string  `json:"ecn"`
+	ECNCapable      bool    `json:"ecn_capable"`
+	CEReceived      uint64  `json:"ce_received"`
+	ECNReductions   uint64  `json:"ecn_reductions"`
 	Congestion      string  `json:"congestion_control"`
 	CongestionState string  `json:"congestion_state"`
 	CWND            uint32  `json:"cwnd"`
@@ -131,6 +135,7 @@ func infoOf(t *starfishv1.TcpInfo) *infoRecord {
 		SendBuffer: t.GetSendBuffer(), RecvBuffer: t.GetRecvBuffer(), SendWindow: t.GetSendWindow(), RecvWindow: t.GetRecvWindow(),
 		SendWindowScale: t.GetSendWindowScale(), RecvWindowScale: t.GetRecvWindowScale(), MSS: t.GetMss(), PathMTU: t.GetPathMtu(),
 		Timestamps: t.GetTimestamps(), SACK: t.GetSack(),
+		ECN: t.GetEcn(), ECNCapable: t.GetEcnCapable(), CEReceived: t.GetCeReceived(), ECNReductions: t.GetEcnReductions(),
 		Congestion: congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),
 		CWND: t.GetCongestionWindow(), SSThresh: t.GetSlowStartThreshold(), InFlight: t.GetInFlight(),
 		RTT: milliseconds(t.GetRtt()), RTTVar: milliseconds(t.GetRttVariation()), MinRTT: milliseconds(t.GetMinRtt()),

@@ -76,6 +76,25 @@ func (v *congestionValue) String() string { return v.name }
 // Type implements pflag.Value.
 func (v *congestionValue) Type() string { return "name" }
 
+// ecnValue is a flag for Explicit Congestion Notification.
+type ecnValue struct {
+	client.ECN
+	name string
+}
+
+// Set implements pflag.Value.
+func (v *ecnValue) Set(text string) (err error) {
+	v.ECN, err = client.ParseECN(text)
+	v.name = text
+	return err
+}
+
+// String implements pflag.Value.
+func (v *ecnValue) String() string { return v.name }
+
+// Type implements pflag.Value.
+func (v *ecnValue) Type() string { return "mode" }
+
 // transportValue is a flag for the way that bytes take.
 type transportValue client.Transport
 

@@ -109,6 +109,63 @@ func (CongestionControl) EnumDescriptor() ([]byte, []int) {
 	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{0}
 }
 
+// Ecn says what a connection does about Explicit Congestion Notification.
+type Ecn int32
+
+const (
+	// The daemon's default.
+	Ecn_ECN_UNSPECIFIED Ecn = 0
+	// Neither ask for it nor agree to it.
+	Ecn_ECN_OFF Ecn = 1
+	// Agree when the peer asks.
+	Ecn_ECN_ACCEPT Ecn = 2
+	// Ask for it, too: RFC 3168.
+	Ecn_ECN_ON Ecn = 3
+)
+
+// Enum value maps for Ecn.
+var (
+	Ecn_name = map[int32]string{
+		0: "ECN_UNSPECIFIED",
+		1: "ECN_OFF",
+		2: "ECN_ACCEPT",
+		3: "ECN_ON",
+	}
+	Ecn_value = map[string]int32{
+		"ECN_UNSPECIFIED": 0,
+		"ECN_OFF":         1,
+		"ECN_ACCEPT":      2,
+		"ECN_ON":          3,
+	}
+)
+
+func (x Ecn) Enum() *Ecn {
+	p := new(Ecn)
+	*p = x
+	return p
+}
+
+func (x Ecn) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ecn) Descriptor() protoreflect.EnumDescriptor {
+	return file_starfish_v1_starfish_proto_enumTypes[1].Descriptor()
+}
+
+func (Ecn) Type() protoreflect.EnumType {
+	return &file_starfish_v1_starfish_proto_enumTypes[1]
+}
+
+func (x Ecn) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ecn.Descriptor instead.
+func (Ecn) EnumDescriptor() ([]byte, []int) {
+	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{1}
+}
+
 // ShutdownHow says which direction Shutdown closes.
 type ShutdownHow int32
 
@@ -150,11 +207,11 @@ func (x ShutdownHow) String() string {
 }
 
 func (ShutdownHow) Descriptor() protoreflect.EnumDescriptor {
-	return file_starfish_v1_starfish_proto_enumTypes[1].Descriptor()
+	return file_starfish_v1_starfish_proto_enumTypes[2].Descriptor()
 }
 
 func (ShutdownHow) Type() protoreflect.EnumType {
-	return &file_starfish_v1_starfish_proto_enumTypes[1]
+	return &file_starfish_v1_starfish_proto_enumTypes[2]
 }
 
 func (x ShutdownHow) Number() protoreflect.EnumNumber {
@@ -163,7 +220,7 @@ func (x ShutdownHow) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ShutdownHow.Descriptor instead.
 func (ShutdownHow) EnumDescriptor() ([]byte, []int) {
-	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{1}
+	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{2}
 }
 
 // ConnectionState is a state of RFC 9293 §3.3.2.
@@ -239,11 +296,11 @@ func (x ConnectionState) String() string {
 }
 
 func (ConnectionState) Descriptor() protoreflect.EnumDescriptor {
-	return file_starfish_v1_starfish_proto_enumTypes[2].Descriptor()
+	return file_starfish_v1_starfish_proto_enumTypes[3].Descriptor()
 }
 
 func (ConnectionState) Type() protoreflect.EnumType {
-	return &file_starfish_v1_starfish_proto_enumTypes[2]
+	return &file_starfish_v1_starfish_proto_enumTypes[3]
 }
 
 func (x ConnectionState) Number() protoreflect.EnumNumber {
@@ -252,7 +309,7 @@ func (x ConnectionState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConnectionState.Descriptor instead.
 func (ConnectionState) EnumDescriptor() ([]byte, []int) {
-	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{2}
+	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{3}
 }
 
 // Transport is the way that a connection's bytes take between client and daemon.
@@ -292,11 +349,11 @@ func (x Transport) String() string {
 }
 
 func (Transport) Descriptor() protoreflect.EnumDescriptor {
-	return file_starfish_v1_starfish_proto_enumTypes[3].Descriptor()
+	return file_starfish_v1_starfish_proto_enumTypes[4].Descriptor()
 }
 
 func (Transport) Type() protoreflect.EnumType {
-	return &file_starfish_v1_starfish_proto_enumTypes[3]
+	return &file_starfish_v1_starfish_proto_enumTypes[4]
 }
 
 func (x Transport) Number() protoreflect.EnumNumber {
@@ -305,7 +362,7 @@ func (x Transport) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Transport.Descriptor instead.
 func (Transport) EnumDescriptor() ([]byte, []int) {
-	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{3}
+	return file_starfish_v1_starfish_proto_rawDescGZIP(), []int{4}
 }
 
 // Endpoint is one end of a connection.
@@ -410,6 +467,8 @@ type Options struct {
 	NoSack *bool `protobuf:"varint,19,opt,name=no_sack,json=noSack,proto3,oneof" json:"no_sack,omitempty"`
 	// Does without window scaling (RFC 7323 §2). Only while opening.
 	NoWindowScale *bool `protobuf:"varint,20,opt,name=no_window_scale,json=noWindowScale,proto3,oneof" json:"no_window_scale,omitempty"`
+	// Explicit Congestion Notification (RFC 3168). Only while opening.
+	Ecn *Ecn `protobuf:"varint,50,opt,name=ecn,proto3,enum=starfish.v1.Ecn,oneof" json:"ecn,omitempty"`
 	// How often a listener repeats its SYN-ACK (RFC 9293 §3.8.3). 1 to 127. Only while opening.
 	SynAckRetries *uint32 `protobuf:"varint,40,opt,name=syn_ack_retries,json=synAckRetries,proto3,oneof" json:"syn_ack_retries,omitempty"`
 	// Bounds what Close leaves behind: when the peer has not acknowledged everything by then, it is reset. Negative resets at
@@ -594,6 +653,13 @@ func (x *Options) GetNoWindowScale() bool {
 		return *x.NoWindowScale
 	}
 	return false
+}
+
+func (x *Options) GetEcn() Ecn {
+	if x != nil && x.Ecn != nil {
+		return *x.Ecn
+	}
+	return Ecn_ECN_UNSPECIFIED
 }
 
 func (x *Options) GetSynAckRetries() uint32 {
@@ -3130,6 +3196,14 @@ type TcpInfo struct {
 	ZeroWindowProbes uint64 `protobuf:"varint,39,opt,name=zero_window_probes,json=zeroWindowProbes,proto3" json:"zero_window_probes,omitempty"`
 	// Challenge ACKs sent (RFC 5961).
 	ChallengeAcks uint64 `protobuf:"varint,40,opt,name=challenge_acks,json=challengeAcks,proto3" json:"challenge_acks,omitempty"`
+	// How receivers tell of congestion: "none" or "classic" (RFC 3168).
+	Ecn string `protobuf:"bytes,60,opt,name=ecn,proto3" json:"ecn,omitempty"`
+	// New data is sent with an ECN codepoint.
+	EcnCapable bool `protobuf:"varint,61,opt,name=ecn_capable,json=ecnCapable,proto3" json:"ecn_capable,omitempty"`
+	// Segments received with Congestion Experienced.
+	CeReceived uint64 `protobuf:"varint,62,opt,name=ce_received,json=ceReceived,proto3" json:"ce_received,omitempty"`
+	// Reductions of the congestion window because the peer echoed congestion.
+	EcnReductions uint64 `protobuf:"varint,63,opt,name=ecn_reductions,json=ecnReductions,proto3" json:"ecn_reductions,omitempty"`
 	// Since the connection began: its SYN sent or received.
 	Age *durationpb.Duration `protobuf:"bytes,41,opt,name=age,proto3" json:"age,omitempty"`
 	// Since the last segment was sent; unset if none was.
@@ -3452,6 +3526,34 @@ func (x *TcpInfo) GetChallengeAcks() uint64 {
 	return 0
 }
 
+func (x *TcpInfo) GetEcn() string {
+	if x != nil {
+		return x.Ecn
+	}
+	return ""
+}
+
+func (x *TcpInfo) GetEcnCapable() bool {
+	if x != nil {
+		return x.EcnCapable
+	}
+	return false
+}
+
+func (x *TcpInfo) GetCeReceived() uint64 {
+	if x != nil {
+		return x.CeReceived
+	}
+	return 0
+}
+
+func (x *TcpInfo) GetEcnReductions() uint64 {
+	if x != nil {
+		return x.EcnReductions
+	}
+	return 0
+}
+
 func (x *TcpInfo) GetAge() *durationpb.Duration {
 	if x != nil {
 		return x.Age
@@ -3487,7 +3589,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1astarfish/v1/starfish.proto\x12\vstarfish.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\x92\v\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xc3\v\n" +
 	"\aOptions\x12\x1e\n" +
 	"\bno_delay\x18\x01 \x01(\bH\x00R\anoDelay\x88\x01\x01\x12 \n" +
 	"\tquick_ack\x18\x02 \x01(\bH\x01R\bquickAck\x88\x01\x01\x12\x17\n" +
@@ -3516,12 +3618,13 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"R\ftrafficClass\x88\x01\x01\x12(\n" +
 	"\rno_timestamps\x18\x12 \x01(\bH\vR\fnoTimestamps\x88\x01\x01\x12\x1c\n" +
 	"\ano_sack\x18\x13 \x01(\bH\fR\x06noSack\x88\x01\x01\x12+\n" +
-	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12+\n" +
-	"\x0fsyn_ack_retries\x18( \x01(\rH\x0eR\rsynAckRetries\x88\x01\x01\x121\n" +
+	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12'\n" +
+	"\x03ecn\x182 \x01(\x0e2\x10.starfish.v1.EcnH\x0eR\x03ecn\x88\x01\x01\x12+\n" +
+	"\x0fsyn_ack_retries\x18( \x01(\rH\x0fR\rsynAckRetries\x88\x01\x01\x121\n" +
 	"\x06linger\x18) \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12)\n" +
-	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x0fR\fnoMtuProbing\x88\x01\x01\x12 \n" +
-	"\tfixed_isn\x18\x15 \x01(\rH\x10R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
-	"\x06pacing\x18\x16 \x01(\bH\x11R\x06pacing\x88\x01\x01B\v\n" +
+	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x10R\fnoMtuProbing\x88\x01\x01\x12 \n" +
+	"\tfixed_isn\x18\x15 \x01(\rH\x11R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
+	"\x06pacing\x18\x16 \x01(\bH\x12R\x06pacing\x88\x01\x01B\v\n" +
 	"\t_no_delayB\f\n" +
 	"\n" +
 	"_quick_ackB\a\n" +
@@ -3537,7 +3640,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x0e_no_timestampsB\n" +
 	"\n" +
 	"\b_no_sackB\x12\n" +
-	"\x10_no_window_scaleB\x12\n" +
+	"\x10_no_window_scaleB\x06\n" +
+	"\x04_ecnB\x12\n" +
 	"\x10_syn_ack_retriesB\x11\n" +
 	"\x0f_no_mtu_probingB\f\n" +
 	"\n" +
@@ -3702,7 +3806,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\tsyn_queue\x18\x05 \x01(\rR\bsynQueue\x12\x1a\n" +
 	"\baccepted\x18\x06 \x01(\x04R\baccepted\x12\x1c\n" +
 	"\toverflows\x18\a \x01(\x04R\toverflows\x12(\n" +
-	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xb8\r\n" +
+	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xb3\x0e\n" +
 	"\aTcpInfo\x12\x1d\n" +
 	"\n" +
 	"send_queue\x18\x01 \x01(\rR\tsendQueue\x12\x19\n" +
@@ -3758,7 +3862,13 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"duplicates\x12\x1c\n" +
 	"\treordered\x18& \x01(\x04R\treordered\x12,\n" +
 	"\x12zero_window_probes\x18' \x01(\x04R\x10zeroWindowProbes\x12%\n" +
-	"\x0echallenge_acks\x18( \x01(\x04R\rchallengeAcks\x12+\n" +
+	"\x0echallenge_acks\x18( \x01(\x04R\rchallengeAcks\x12\x10\n" +
+	"\x03ecn\x18< \x01(\tR\x03ecn\x12\x1f\n" +
+	"\vecn_capable\x18= \x01(\bR\n" +
+	"ecnCapable\x12\x1f\n" +
+	"\vce_received\x18> \x01(\x04R\n" +
+	"ceReceived\x12%\n" +
+	"\x0eecn_reductions\x18? \x01(\x04R\recnReductions\x12+\n" +
 	"\x03age\x18) \x01(\v2\x19.google.protobuf.DurationR\x03age\x126\n" +
 	"\tlast_sent\x18* \x01(\v2\x19.google.protobuf.DurationR\blastSent\x12>\n" +
 	"\rlast_received\x18+ \x01(\v2\x19.google.protobuf.DurationR\flastReceived\x12!\n" +
@@ -3766,7 +3876,14 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x11CongestionControl\x12\"\n" +
 	"\x1eCONGESTION_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CONGESTION_CONTROL_RENO\x10\x01\x12\x1c\n" +
-	"\x18CONGESTION_CONTROL_CUBIC\x10\x02*q\n" +
+	"\x18CONGESTION_CONTROL_CUBIC\x10\x02*C\n" +
+	"\x03Ecn\x12\x13\n" +
+	"\x0fECN_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aECN_OFF\x10\x01\x12\x0e\n" +
+	"\n" +
+	"ECN_ACCEPT\x10\x02\x12\n" +
+	"\n" +
+	"\x06ECN_ON\x10\x03*q\n" +
 	"\vShutdownHow\x12\x1c\n" +
 	"\x18SHUTDOWN_HOW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SHUTDOWN_HOW_READ\x10\x01\x12\x16\n" +
@@ -3818,145 +3935,147 @@ func file_starfish_v1_starfish_proto_rawDescGZIP() []byte {
 	return file_starfish_v1_starfish_proto_rawDescData
 }
 
-var file_starfish_v1_starfish_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_starfish_v1_starfish_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_starfish_v1_starfish_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_starfish_v1_starfish_proto_goTypes = []any{
 	(CongestionControl)(0),          // 0: starfish.v1.CongestionControl
-	(ShutdownHow)(0),                // 1: starfish.v1.ShutdownHow
-	(ConnectionState)(0),            // 2: starfish.v1.ConnectionState
-	(Transport)(0),                  // 3: starfish.v1.Transport
-	(*Endpoint)(nil),                // 4: starfish.v1.Endpoint
-	(*Options)(nil),                 // 5: starfish.v1.Options
-	(*ConnectRequest)(nil),          // 6: starfish.v1.ConnectRequest
-	(*ConnectResponse)(nil),         // 7: starfish.v1.ConnectResponse
-	(*ListenRequest)(nil),           // 8: starfish.v1.ListenRequest
-	(*ListenResponse)(nil),          // 9: starfish.v1.ListenResponse
-	(*AcceptRequest)(nil),           // 10: starfish.v1.AcceptRequest
-	(*AcceptResponse)(nil),          // 11: starfish.v1.AcceptResponse
-	(*StreamRequest)(nil),           // 12: starfish.v1.StreamRequest
-	(*StreamOpen)(nil),              // 13: starfish.v1.StreamOpen
-	(*StreamClose)(nil),             // 14: starfish.v1.StreamClose
-	(*StreamResponse)(nil),          // 15: starfish.v1.StreamResponse
-	(*StreamEof)(nil),               // 16: starfish.v1.StreamEof
-	(*AttachRequest)(nil),           // 17: starfish.v1.AttachRequest
-	(*AttachResponse)(nil),          // 18: starfish.v1.AttachResponse
-	(*DataSocket)(nil),              // 19: starfish.v1.DataSocket
-	(*ShutdownRequest)(nil),         // 20: starfish.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),        // 21: starfish.v1.ShutdownResponse
-	(*CloseRequest)(nil),            // 22: starfish.v1.CloseRequest
-	(*CloseResponse)(nil),           // 23: starfish.v1.CloseResponse
-	(*AbortRequest)(nil),            // 24: starfish.v1.AbortRequest
-	(*AbortResponse)(nil),           // 25: starfish.v1.AbortResponse
-	(*SetOptionsRequest)(nil),       // 26: starfish.v1.SetOptionsRequest
-	(*SetOptionsResponse)(nil),      // 27: starfish.v1.SetOptionsResponse
-	(*GetConnectionRequest)(nil),    // 28: starfish.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),   // 29: starfish.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),  // 30: starfish.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil), // 31: starfish.v1.ListConnectionsResponse
-	(*GetStatsRequest)(nil),         // 32: starfish.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),        // 33: starfish.v1.GetStatsResponse
-	(*Counter)(nil),                 // 34: starfish.v1.Counter
-	(*GetInfoRequest)(nil),          // 35: starfish.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),         // 36: starfish.v1.GetInfoResponse
-	(*Device)(nil),                  // 37: starfish.v1.Device
-	(*Limit)(nil),                   // 38: starfish.v1.Limit
-	(*Connection)(nil),              // 39: starfish.v1.Connection
-	(*ConnectionEnd)(nil),           // 40: starfish.v1.ConnectionEnd
-	(*Owner)(nil),                   // 41: starfish.v1.Owner
-	(*Listener)(nil),                // 42: starfish.v1.Listener
-	(*TcpInfo)(nil),                 // 43: starfish.v1.TcpInfo
-	(*durationpb.Duration)(nil),     // 44: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 45: google.protobuf.Timestamp
+	(Ecn)(0),                        // 1: starfish.v1.Ecn
+	(ShutdownHow)(0),                // 2: starfish.v1.ShutdownHow
+	(ConnectionState)(0),            // 3: starfish.v1.ConnectionState
+	(Transport)(0),                  // 4: starfish.v1.Transport
+	(*Endpoint)(nil),                // 5: starfish.v1.Endpoint
+	(*Options)(nil),                 // 6: starfish.v1.Options
+	(*ConnectRequest)(nil),          // 7: starfish.v1.ConnectRequest
+	(*ConnectResponse)(nil),         // 8: starfish.v1.ConnectResponse
+	(*ListenRequest)(nil),           // 9: starfish.v1.ListenRequest
+	(*ListenResponse)(nil),          // 10: starfish.v1.ListenResponse
+	(*AcceptRequest)(nil),           // 11: starfish.v1.AcceptRequest
+	(*AcceptResponse)(nil),          // 12: starfish.v1.AcceptResponse
+	(*StreamRequest)(nil),           // 13: starfish.v1.StreamRequest
+	(*StreamOpen)(nil),              // 14: starfish.v1.StreamOpen
+	(*StreamClose)(nil),             // 15: starfish.v1.StreamClose
+	(*StreamResponse)(nil),          // 16: starfish.v1.StreamResponse
+	(*StreamEof)(nil),               // 17: starfish.v1.StreamEof
+	(*AttachRequest)(nil),           // 18: starfish.v1.AttachRequest
+	(*AttachResponse)(nil),          // 19: starfish.v1.AttachResponse
+	(*DataSocket)(nil),              // 20: starfish.v1.DataSocket
+	(*ShutdownRequest)(nil),         // 21: starfish.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),        // 22: starfish.v1.ShutdownResponse
+	(*CloseRequest)(nil),            // 23: starfish.v1.CloseRequest
+	(*CloseResponse)(nil),           // 24: starfish.v1.CloseResponse
+	(*AbortRequest)(nil),            // 25: starfish.v1.AbortRequest
+	(*AbortResponse)(nil),           // 26: starfish.v1.AbortResponse
+	(*SetOptionsRequest)(nil),       // 27: starfish.v1.SetOptionsRequest
+	(*SetOptionsResponse)(nil),      // 28: starfish.v1.SetOptionsResponse
+	(*GetConnectionRequest)(nil),    // 29: starfish.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),   // 30: starfish.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),  // 31: starfish.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil), // 32: starfish.v1.ListConnectionsResponse
+	(*GetStatsRequest)(nil),         // 33: starfish.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),        // 34: starfish.v1.GetStatsResponse
+	(*Counter)(nil),                 // 35: starfish.v1.Counter
+	(*GetInfoRequest)(nil),          // 36: starfish.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),         // 37: starfish.v1.GetInfoResponse
+	(*Device)(nil),                  // 38: starfish.v1.Device
+	(*Limit)(nil),                   // 39: starfish.v1.Limit
+	(*Connection)(nil),              // 40: starfish.v1.Connection
+	(*ConnectionEnd)(nil),           // 41: starfish.v1.ConnectionEnd
+	(*Owner)(nil),                   // 42: starfish.v1.Owner
+	(*Listener)(nil),                // 43: starfish.v1.Listener
+	(*TcpInfo)(nil),                 // 44: starfish.v1.TcpInfo
+	(*durationpb.Duration)(nil),     // 45: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 46: google.protobuf.Timestamp
 }
 var file_starfish_v1_starfish_proto_depIdxs = []int32{
 	0,  // 0: starfish.v1.Options.congestion_control:type_name -> starfish.v1.CongestionControl
-	44, // 1: starfish.v1.Options.initial_rto:type_name -> google.protobuf.Duration
-	44, // 2: starfish.v1.Options.min_rto:type_name -> google.protobuf.Duration
-	44, // 3: starfish.v1.Options.keep_alive:type_name -> google.protobuf.Duration
-	44, // 4: starfish.v1.Options.keep_alive_interval:type_name -> google.protobuf.Duration
-	44, // 5: starfish.v1.Options.user_timeout:type_name -> google.protobuf.Duration
-	44, // 6: starfish.v1.Options.connect_timeout:type_name -> google.protobuf.Duration
-	44, // 7: starfish.v1.Options.linger:type_name -> google.protobuf.Duration
-	4,  // 8: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
-	4,  // 9: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
-	5,  // 10: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
-	44, // 11: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
-	39, // 12: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
-	19, // 13: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
-	4,  // 14: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
-	5,  // 15: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
-	42, // 16: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
-	39, // 17: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
-	19, // 18: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
-	13, // 19: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
-	14, // 20: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
-	6,  // 21: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
-	10, // 22: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
-	39, // 23: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
-	16, // 24: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
-	19, // 25: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
-	44, // 26: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
-	1,  // 27: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
-	5,  // 28: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
-	39, // 29: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
-	39, // 30: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
-	42, // 31: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
-	34, // 32: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
-	45, // 33: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
-	44, // 34: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
-	37, // 35: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
-	5,  // 36: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
-	38, // 37: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
-	4,  // 38: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
-	4,  // 39: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
-	2,  // 40: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
-	41, // 41: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
-	3,  // 42: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
-	45, // 43: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
-	43, // 44: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
-	40, // 45: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
-	45, // 46: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 47: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
-	41, // 48: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
-	0,  // 49: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
-	44, // 50: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
-	44, // 51: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
-	44, // 52: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
-	44, // 53: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
-	44, // 54: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
-	44, // 55: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
-	44, // 56: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
-	6,  // 57: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
-	8,  // 58: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
-	10, // 59: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
-	12, // 60: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
-	17, // 61: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
-	20, // 62: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
-	22, // 63: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
-	24, // 64: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
-	26, // 65: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
-	28, // 66: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
-	30, // 67: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
-	32, // 68: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
-	35, // 69: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
-	7,  // 70: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
-	9,  // 71: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
-	11, // 72: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
-	15, // 73: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
-	18, // 74: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
-	21, // 75: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
-	23, // 76: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
-	25, // 77: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
-	27, // 78: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
-	29, // 79: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
-	31, // 80: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
-	33, // 81: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
-	36, // 82: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
-	70, // [70:83] is the sub-list for method output_type
-	57, // [57:70] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	45, // 1: starfish.v1.Options.initial_rto:type_name -> google.protobuf.Duration
+	45, // 2: starfish.v1.Options.min_rto:type_name -> google.protobuf.Duration
+	45, // 3: starfish.v1.Options.keep_alive:type_name -> google.protobuf.Duration
+	45, // 4: starfish.v1.Options.keep_alive_interval:type_name -> google.protobuf.Duration
+	45, // 5: starfish.v1.Options.user_timeout:type_name -> google.protobuf.Duration
+	45, // 6: starfish.v1.Options.connect_timeout:type_name -> google.protobuf.Duration
+	1,  // 7: starfish.v1.Options.ecn:type_name -> starfish.v1.Ecn
+	45, // 8: starfish.v1.Options.linger:type_name -> google.protobuf.Duration
+	5,  // 9: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
+	5,  // 10: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
+	6,  // 11: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
+	45, // 12: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
+	40, // 13: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
+	20, // 14: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
+	5,  // 15: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
+	6,  // 16: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
+	43, // 17: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
+	40, // 18: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
+	20, // 19: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
+	14, // 20: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
+	15, // 21: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
+	7,  // 22: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
+	11, // 23: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
+	40, // 24: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
+	17, // 25: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
+	20, // 26: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
+	45, // 27: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
+	2,  // 28: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
+	6,  // 29: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
+	40, // 30: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
+	40, // 31: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
+	43, // 32: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
+	35, // 33: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
+	46, // 34: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	45, // 35: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
+	38, // 36: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
+	6,  // 37: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
+	39, // 38: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
+	5,  // 39: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
+	5,  // 40: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
+	3,  // 41: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
+	42, // 42: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
+	4,  // 43: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
+	46, // 44: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
+	44, // 45: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
+	41, // 46: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
+	46, // 47: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
+	5,  // 48: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
+	42, // 49: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
+	0,  // 50: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
+	45, // 51: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
+	45, // 52: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
+	45, // 53: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
+	45, // 54: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
+	45, // 55: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
+	45, // 56: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
+	45, // 57: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
+	7,  // 58: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
+	9,  // 59: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
+	11, // 60: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
+	13, // 61: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
+	18, // 62: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
+	21, // 63: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
+	23, // 64: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
+	25, // 65: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
+	27, // 66: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
+	29, // 67: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
+	31, // 68: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
+	33, // 69: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
+	36, // 70: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
+	8,  // 71: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
+	10, // 72: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
+	12, // 73: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
+	16, // 74: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
+	19, // 75: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
+	22, // 76: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
+	24, // 77: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
+	26, // 78: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
+	28, // 79: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
+	30, // 80: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
+	32, // 81: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
+	34, // 82: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
+	37, // 83: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
+	71, // [71:84] is the sub-list for method output_type
+	58, // [58:71] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_starfish_v1_starfish_proto_init() }
@@ -3989,7 +4108,7 @@ func file_starfish_v1_starfish_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_starfish_v1_starfish_proto_rawDesc), len(file_starfish_v1_starfish_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
