@@ -60,8 +60,7 @@ type conn struct {
 	recovery  recoveryState
 	tlp       tlpState
 	rack      rackState
-	prr       prrState
-	undo      *undoState // what an episode of loss took; nil when there was none lately
+	undo      *undoState // what an episode of loss took and allows; nil when there was none lately
 	ecn       *ecnState  // nil when the handshake has not settled on any
 	search    *mtuSearch // nil while the path carries what the link does
 	challenge tokenBucket

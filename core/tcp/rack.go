@@ -130,7 +130,7 @@ func (s *Stack) reorderTimeout(c *conn, now Time) {
 		s.enterRecovery(c, now, c.pipe()+int(c.sent.lost))
 	}
 	if c.recovery.phase == phaseRecovery {
-		c.prr.onAck(0, c.pipe(), c.cc.ssthresh(), c.mss, false, false)
+		c.undo.prr.onAck(0, c.pipe(), c.cc.ssthresh(), c.mss, false, false)
 	}
 	s.wantTransmit(c)
 }

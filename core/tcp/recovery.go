@@ -44,7 +44,7 @@ type ackEvent struct {
 // window is what may be in flight: cwnd, or in fast recovery what PRR says.
 func (c *conn) window() int {
 	if c.recovery.phase == phaseRecovery {
-		return c.prr.window
+		return c.undo.prr.window
 	}
 	return c.cc.cwnd()
 }
@@ -76,7 +76,7 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		s.enterRecovery(c, now, e.priorPipe)
 	}
 	if r.phase == phaseRecovery {
-		c.prr.onAck(c.deliveredBy(e), c.pipe(), c.cc.ssthresh(), c.mss, e.advanced && !found, found && !c.sackOn)
+		c.undo.prr.onAck(c.deliveredBy(e), c.pipe(), c.cc.ssthresh(), c.mss, e.advanced && !found, found && !c.sackOn)
 	} else if e.bytes > 0 {
 		s.sample = ackSample{
 			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
@@ -146,7 +146,7 @@ func (s *Stack) enterRecovery(c *conn, now Time, flight int) {
 	s.stats.FastRecoveries++
 	c.cc.onLoss(now, c.flight())
 	c.ecn.noteReduction(c.snd.nxt)
-	c.prr.begin(flight, c.mss)
+	c.undo.prr.begin(flight, c.mss)
 	c.disarm(timerProbe)
 	c.tlp = tlpState{}
 	s.wantTransmit(c)

@@ -160,8 +160,8 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 	seg := s.dataSegment(c, now, c.sent.at(i).start, fin, t)
 	if c.undo != nil && !c.undo.ended {
 		c.undo.retransmitted(int(c.sent.at(i).size()), c.tsNow(now))
+		c.undo.prr.sent(n)
 	}
-	c.prr.sent(n)
 	// One reading of the clock may serve a whole batch of ACKs. RACK orders what has one time by sequence number, so a
 	// retransmission is later by a nanosecond than what was sent before it.
 	c.sent.resent(i, mss, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe()))
@@ -239,7 +239,9 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 		start: start, end: c.snd.nxt, segment: uint16(mss), sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe),
 	})
 	c.forcePartial = false
-	c.prr.sent(n)
+	if c.undo != nil {
+		c.undo.prr.sent(n)
+	}
 	c.recovery.frtoRoom -= n
 	s.noteLimit(c)
 	s.afterData(c, now, n)

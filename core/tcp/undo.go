@@ -14,6 +14,7 @@ type undoState struct {
 	stamp   uint32       // the timestamp of the first retransmission
 	stamped bool
 	ended   bool
+	prr     prrState
 }
 
 // beginUndo saves what an episode of loss is about to change. An episode inside another one, a timeout during recovery,
