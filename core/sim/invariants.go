@@ -45,6 +45,7 @@ func (u *user) checkStatus() {
 		u.fail("no status: %v", err)
 		return
 	}
+	u.checkBuffer(&st)
 	o := &u.plan.options
 	minRTO := defaultMinRTO
 	if o.MinRTO > 0 {
@@ -58,16 +59,16 @@ func (u *user) checkStatus() {
 	switch {
 	case st.SendQueue < 0 || st.NotSent < 0 || st.NotSent > st.SendQueue:
 		u.fail("send queue %d, of it not sent %d", st.SendQueue, st.NotSent)
-	case st.SendQueue > o.SendBuffer:
-		u.fail("send queue %d exceeds the buffer of %d", st.SendQueue, o.SendBuffer)
+	case st.SendQueue > u.mostSent():
+		u.fail("send queue %d exceeds the buffer of %d", st.SendQueue, u.mostSent())
 	case !ended && uint64(st.SendQueue)+st.BytesAcked != u.sent:
 		u.fail("send queue %d and %d bytes acknowledged are not the %d bytes sent", st.SendQueue, st.BytesAcked, u.sent)
-	case st.RecvQueue < 0 || st.RecvQueue+st.OutOfOrder > o.RecvBuffer:
-		u.fail("receive queue %d and %d bytes out of order exceed the buffer of %d", st.RecvQueue, st.OutOfOrder, o.RecvBuffer)
+	case st.RecvQueue < 0 || st.RecvQueue+st.OutOfOrder > st.RecvBuffer:
+		u.fail("receive queue %d and %d bytes out of order exceed the buffer of %d", st.RecvQueue, st.OutOfOrder, st.RecvBuffer)
 	case st.BytesReceived < u.received:
 		u.fail("the user received %d bytes, the stack %d", u.received, st.BytesReceived)
-	case st.RecvWindow < 0 || st.RecvWindow > o.RecvBuffer:
-		u.fail("receive window %d exceeds the buffer of %d", st.RecvWindow, o.RecvBuffer)
+	case st.RecvWindow < 0 || st.RecvWindow > st.RecvBuffer:
+		u.fail("receive window %d exceeds the buffer of %d", st.RecvWindow, st.RecvBuffer)
 	case !ended && (st.RTO < minRTO || st.RTO > longestRTO):
 		u.fail("retransmission timeout %v is outside %v to %v", st.RTO, minRTO, longestRTO)
 	case !ended && st.CongestionWindow <= 0 && st.State != tcp.StateSynSent && st.State != tcp.StateSynReceived:
@@ -75,6 +76,27 @@ func (u *user) checkStatus() {
 	case st.InFlight < 0 || side != nil && st.InFlight > side.widest+2:
 		u.fail("%d bytes in flight, the widest window was %d", st.InFlight, side.widest)
 	}
+}
+
+// checkBuffer checks the size of the receive buffer: the one that was asked for, or what tuning has made of the first, which
+// never shrinks.
+func (u *user) checkBuffer(st *tcp.Status) {
+	fixed, tuned := u.plan.options.RecvBuffer, u.host.cfg.Stack.RecvBuffer
+	switch {
+	case fixed > 0 && st.RecvBuffer != fixed:
+		u.fail("receive buffer %d, asked for was %d", st.RecvBuffer, fixed)
+	case fixed == 0 && (st.RecvBuffer < max(tuned.Initial, u.recvBuffer) || st.RecvBuffer > tuned.Max):
+		u.fail("receive buffer %d, it was %d and may come to %d", st.RecvBuffer, u.recvBuffer, tuned.Max)
+	}
+	u.recvBuffer = st.RecvBuffer
+}
+
+// mostSent is the bound of the send queue.
+func (u *user) mostSent() int {
+	if fixed := u.plan.options.SendBuffer; fixed > 0 {
+		return fixed
+	}
+	return u.host.cfg.Stack.SendBuffer.Max
 }
 
 // checkProgress notices when nothing gets through any more.

@@ -142,6 +142,10 @@ func (d dice) host(v6 bool, n byte) HostConfig {
 	if d.oneIn(8) {
 		cfg.Stack.Limits.SentSegments = 16 + d.IntN(64)
 	}
+	cfg.Stack.RecvBuffer, cfg.Stack.SendBuffer = d.tuning(), d.tuning()
+	if d.oneIn(4) {
+		cfg.Stack.Limits.ReceiveMemory = int64(d.scale(1, 1<<20))
+	}
 	if v6 {
 		cfg.Addrs = []wire.Addr{wire.Addr16([16]byte{0xfd, 15: n})}
 	} else {
@@ -299,9 +303,22 @@ func (d dice) options() tcp.Options {
 	return o
 }
 
-// buffer draws the size of a buffer: a wide one as often as not, and down to a window of one byte.
+// tuning draws how buffers tune themselves: from a small start more often than a scenario's few bytes would make it show
+// else.
+func (d dice) tuning() tcp.Autotuning {
+	a := tcp.Autotuning{Initial: pick(d, 128<<10, d.scale(1000, 64<<10), d.scale(1, 3000)), Max: 8 << 20}
+	if d.oneIn(3) {
+		a.Max = d.scale(a.Initial, 8<<20)
+	}
+	for unit := 1; unit*65_535 < a.Max; unit *= 2 {
+		a.Initial = max(a.Initial, 2*unit) // one unit of the window scale at least
+	}
+	return a
+}
+
+// buffer draws the size of a buffer: one that tunes itself or a wide one as often as not, and down to a window of one byte.
 func (d dice) buffer() int {
-	return pick(d, 1<<20, d.scale(10_000, 1<<20), d.scale(1000, 100_000), d.scale(1, 3000))
+	return pick(d, 0, 0, 1<<20, d.scale(10_000, 1<<20), d.scale(1000, 100_000), d.scale(1, 3000))
 }
 
 // bound keeps a scenario short where it would take very many packets: through a window of one byte, each byte takes
@@ -313,7 +330,14 @@ func (p *plan) bound() {
 		c := &p.conns[i]
 		for side := range c.users {
 			u, peer := &c.users[side], &c.users[1-side]
-			unit := min(u.options.SendBuffer, peer.options.RecvBuffer, mtu)
+			send, recv := u.options.SendBuffer, peer.options.RecvBuffer
+			if send == 0 {
+				send = p.hosts[side].Stack.SendBuffer.Initial
+			}
+			if recv == 0 {
+				recv = p.hosts[1-side].Stack.RecvBuffer.Initial
+			}
+			unit := min(send, recv, mtu)
 			for _, m := range []int{u.options.MaxSegment, peer.options.MaxSegment} {
 				if m > 0 {
 					unit = min(unit, m)

@@ -30,6 +30,8 @@ type user struct {
 	sent     uint64     // bytes taken by Send
 	received uint64
 	consumed uint64
+
+	recvBuffer int // the size of the receive buffer when it was looked at last
 }
 
 func (u *user) peer() *user          { return u.run.users[u.conn][1-u.side] }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/wire"
 )
 
@@ -142,14 +143,16 @@ func (w *watch) room(v *seen) (seqnum.Value, bool) {
 			if w.run.sideKey(i, side) != v.key {
 				continue
 			}
-			consumed := uint64(0)
+			consumed, buffer := uint64(0), w.run.plan.conns[i].users[side].options.RecvBuffer
+			if buffer == 0 {
+				buffer = w.run.plan.hosts[side].Stack.RecvBuffer.Initial
+			}
 			if u != nil {
 				if u.released || u.readShut {
 					return 0, false
 				}
-				consumed = u.consumed
+				consumed, buffer = u.consumed, max(buffer, u.bufferNow())
 			}
-			buffer := w.run.plan.conns[i].users[side].options.RecvBuffer
 			limit := v.peer.iss + 1 + seqOf(int(consumed)) + seqOf(buffer)
 			if v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack) {
 				limit++ // the FIN takes a number and no room
@@ -158,6 +161,15 @@ func (w *watch) room(v *seen) (seqnum.Value, bool) {
 		}
 	}
 	return 0, false
+}
+
+// bufferNow is the size of the user's receive buffer.
+func (u *user) bufferNow() int {
+	var st tcp.Status
+	if u.stack().Status(u.id, &st) != nil {
+		return 0
+	}
+	return st.RecvBuffer
 }
 
 // checkTimestamps: RFC 7323 §3.2: once both have sent the option, every segment but a RST must have it; its clock never goes

@@ -90,9 +90,6 @@ func (c *Config) engine(shard int, owns func(wire.Addr) bool, secret [16]byte) t
 	e.Owns = owns
 	e.Secret = secret
 	e.MTU = c.MTU
-	if e.Limits.ReceiveMemory == 0 {
-		e.Limits.ReceiveMemory = newMemory(c.Pool).userLimit
-	}
 	e.Shard, e.Shards = shard, c.Shards
 	// The internal link takes whatever the engine builds.
 	e.ChecksumOffload, e.SegmentationOffload4, e.SegmentationOffload6 = true, true, true

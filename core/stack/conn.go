@@ -74,16 +74,18 @@ func (s *shard) newConn(id tcp.ConnID) (c *Conn, ended bool, err error) {
 	}
 	c = &Conn{shard: s, id: id, local: st.Local, remote: st.Remote}
 	c.note.about = c
-	c.size(&st)
+	c.resize(s)
 	c.edge = (*userEdge)(c)
 	s.enter(c)
 	return c, st.State == tcp.StateClosed, nil
 }
 
-// size derives the Conn's own bounds from the buffers that the engine has for it. It wants mu, once others have c.
-func (c *Conn) size(st *tcp.Status) {
-	c.consumeStep = max(1, min(maxConsumeStep, st.RecvBuffer/4))
-	c.stagedLimit = max(1, min(maxStaged, st.SendBuffer))
+// resize derives the Conn's own bounds from the buffers that the engine has for it now. It wants mu, once others have c. It
+// follows each arrival: when the window is closed, what the user still has to take is more than a step.
+func (c *Conn) resize(s *shard) {
+	recv, send := s.engine.BufferSizes(c.id)
+	c.consumeStep = max(1, min(maxConsumeStep, recv/4))
+	c.stagedLimit = max(1, min(maxStaged, send))
 }
 
 // LocalAddr returns our end, a *net.TCPAddr.
@@ -236,22 +238,11 @@ func (c *Conn) Status() (tcp.Status, error) {
 func (c *Conn) SetOptions(opt *tcp.Options) error {
 	return c.opError("set", c.control(func(s *shard) error {
 		err := s.engine.SetOptions(s.now, c.id, opt)
-		if err == nil {
-			s.adopt(c)
-		}
+		c.mu.Lock()
+		c.resize(s)
+		c.mu.Unlock()
 		return err
 	}))
-}
-
-// adopt takes the buffer sizes over that the engine has for c now.
-func (s *shard) adopt(c *Conn) {
-	var st tcp.Status
-	if s.engine.Status(c.id, &st) != nil {
-		return
-	}
-	c.mu.Lock()
-	c.size(&st)
-	c.mu.Unlock()
 }
 
 // control runs f on the shard's goroutine if the user still has the connection.

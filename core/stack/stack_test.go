@@ -166,7 +166,7 @@ func TestCloseFailsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	client, server := connect(t, s, s, nil)
-	io.Copy(client, &pattern{end: 1 << 20})
+	io.Copy(client, &pattern{end: 64 << 10})
 	buf := make([]byte, 10)
 	if _, err := server.Read(buf); err != nil {
 		t.Fatal(err)

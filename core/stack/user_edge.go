@@ -23,6 +23,7 @@ func (e *userEdge) onUser(s *shard) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e.tellConsumed(s)
+	c.resize(s)
 	e.send(s)
 	if c.intent&^c.done&wantShutRead != 0 {
 		c.done |= wantShutRead
@@ -100,6 +101,8 @@ func (e *userEdge) onReadable(s *shard) {
 	if c.rxEnd != nil && c.intent&wantShutRead == 0 {
 		return
 	}
+	e.tellConsumed(s)
+	c.resize(s)
 	n, err := s.engine.Receive(c.id, &c.rx, math.MaxInt)
 	for err == nil && n > 0 {
 		n, err = s.engine.Receive(c.id, &c.rx, math.MaxInt)
@@ -120,6 +123,7 @@ func (e *userEdge) onReadable(s *shard) {
 func (e *userEdge) onWritable(s *shard) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.conn().resize(s)
 	e.send(s)
 	e.finish(s)
 }

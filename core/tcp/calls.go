@@ -111,7 +111,7 @@ func (s *Stack) Send(now Time, id ConnID, data *zbuf.Chain) (int, error) {
 	case !maySendData.has(c.state):
 		return 0, c.endReason(ErrClosed)
 	}
-	n := data.MoveTo(&c.sendq, c.sendSpace())
+	n := data.MoveTo(&c.sendq, s.sendSpace(c))
 	c.sendWaiting = data.Len() > 0
 	if n > 0 {
 		s.wantTransmit(c)
@@ -133,7 +133,17 @@ func (s *Stack) SendSpace(id ConnID) int {
 	if c == nil || !maySendData.has(c.state) {
 		return 0
 	}
-	return c.sendSpace()
+	return s.sendSpace(c)
+}
+
+// BufferSizes returns the sizes of a connection's buffers at present, as far as memory is granted: they change, unless the
+// user has fixed them.
+func (s *Stack) BufferSizes(id ConnID) (recv, send int) {
+	c := s.conns.get(id)
+	if c == nil {
+		return 0, 0
+	}
+	return s.recvLimit(c), s.sendBuffer(c)
 }
 
 // Receive moves up to limit bytes that came in order to dst, by reference (RFC 9293 §3.10.3). It fails with ErrWouldBlock
@@ -178,6 +188,8 @@ func (s *Stack) Consumed(now Time, id ConnID, n int) {
 		return
 	}
 	c.rcv.unconsumed = max(c.rcv.unconsumed-n, c.recvq.Len())
+	s.tuneRecv(c, now)
+	s.settle(c, false)
 	s.updateWindow(c)
 }
 
@@ -304,7 +316,11 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 		s.switchCongestionControl(c, now)
 	}
 	if c.state >= StateEstablished && c.state != StateTimeWait {
-		opt.RecvBuffer = max(opt.RecvBuffer, 1<<c.rcv.scale) // less can't be announced any more
+		if opt.RecvBuffer > 0 {
+			opt.RecvBuffer = max(opt.RecvBuffer, 1<<c.rcv.scale) // less can't be announced any more
+			c.rcv.buffer = int32(opt.RecvBuffer)
+			s.dropTuning(c)
+		}
 		c.updateMSS()
 		c.cc.onMSS(c.mss)
 		c.disarm(timerKeepAlive)

@@ -16,6 +16,9 @@ func (s *Stack) Check() error {
 	if err := s.checkQueues(); err != nil {
 		return err
 	}
+	if err := s.checkBudget(); err != nil {
+		return err
+	}
 	if err := s.checkListeners(); err != nil {
 		return err
 	}
@@ -79,6 +82,13 @@ func (s *Stack) checkConn(c *conn) error {
 	}
 	if c.orphan != (c.released && c.inFlows) {
 		return fmt.Errorf("an orphan: %v", c.orphan)
+	}
+	held := c.rcv.unconsumed
+	if c.ooo != nil {
+		held += c.ooo.bytes
+	}
+	if held != int(c.rcv.held) {
+		return fmt.Errorf("holds %d bytes for its user, the budget says %d", held, c.rcv.held)
 	}
 	if c.rcv.unconsumed < c.recvq.Len() {
 		return fmt.Errorf("%d bytes are not consumed of %d not received", c.rcv.unconsumed, c.recvq.Len())
@@ -282,6 +292,23 @@ func (s *Stack) checkQueues() error {
 	}
 	if transmit != 0 || event != 0 {
 		return fmt.Errorf("%d members of the transmit queue and %d of the event queue too many", transmit, event)
+	}
+	return nil
+}
+
+// checkBudget: the sums of the budget are those of the connections.
+func (s *Stack) checkBudget() error {
+	var held int64
+	var promised [2]int64
+	for i := range uint32(len(s.conns.chunks) * connChunk) { // one that ended and is still in a queue counts as well
+		c := s.conns.slot(i)
+		held += int64(c.rcv.held)
+		if s.budget.counts(c) {
+			promised[s.budget.epoch-c.rcv.epoch] += int64(c.rcv.promised)
+		}
+	}
+	if held != s.budget.held || promised != s.budget.promised {
+		return fmt.Errorf("connections hold %d bytes and promise %v, counted %d and %v", held, promised, s.budget.held, s.budget.promised)
 	}
 	return nil
 }

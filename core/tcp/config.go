@@ -31,6 +31,8 @@ type Config struct {
 	// Defaults stand in for unset options of connections.
 	Defaults Options
 	Limits   Limits
+	// RecvBuffer and SendBuffer are the sizes of the buffers of connections whose options don't fix them.
+	RecvBuffer, SendBuffer Autotuning
 	// InitialWindow is in segments (RFC 6928: 10).
 	InitialWindow int
 	// DelayedAck is the longest time that an ACK waits for company. Default 40 ms; RFC 9293 MUST-40 says < 500 ms.
@@ -46,6 +48,22 @@ type Config struct {
 	SynCookies SynCookies
 }
 
+// Autotuning is how a buffer that tunes itself begins and how far it grows, in bytes. A zero field means the default: 128 KiB
+// and 32 MiB.
+type Autotuning struct{ Initial, Max int }
+
+func (a *Autotuning) setDefaults() {
+	orDefault(&a.Max, max(a.Initial, 32<<20)) // Linux's tcp_rmem: 1 Gbit/s over 250 ms
+	orDefault(&a.Initial, min(a.Max, 128<<10))
+}
+
+func (a *Autotuning) validate(name string) error {
+	if a.Initial < MinBuffer || a.Max > MaxBuffer || a.Initial > a.Max {
+		return fmt.Errorf("%w: %s buffer of %d to %d bytes is not within %d to %d", ErrInvalid, name, a.Initial, a.Max, MinBuffer, MaxBuffer)
+	}
+	return nil
+}
+
 // Limits bound what one Stack holds. A zero field means the default.
 type Limits struct {
 	Connections    int   // established or opening by us; default 1,200,000
@@ -56,7 +74,7 @@ type Limits struct {
 	Orphans        int   // connections that their users have closed and that are still on the wire; default 65,536
 	OutOfOrder     int   // ranges in one reassembly queue; default 1,024
 	SentSegments   int   // records of one scoreboard; default 16,384
-	ReceiveMemory  int64 // bytes of blocks in use above which only in-order data is taken; default: the pool's limit
+	ReceiveMemory  int64 // bytes that connections hold for their users or have promised to take; default: half the pool's limit, divided by the shards
 	ResetsPerSec   int   // RSTs for what matches nothing, and other replies to strangers; default 10,000
 	ChallengeAcks  int   // per connection and second; RFC 5961 §7; default 10
 	DroppedReplies int   // replies waiting to be sent; default 1,024
@@ -72,6 +90,8 @@ func (c *Config) setDefaults() error {
 	orDefault(&c.Shards, 1)
 	orDefault(&c.FirstPort, 32768)
 	orDefault(&c.LastPort, 60999)
+	c.RecvBuffer.setDefaults()
+	c.SendBuffer.setDefaults()
 	orDefault(&c.InitialWindow, 10)
 	orDefault(&c.DelayedAck, 40*time.Millisecond)
 	orDefault(&c.QuickAcks, 16)
@@ -86,11 +106,16 @@ func (c *Config) setDefaults() error {
 	orDefault(&l.Orphans, 65_536)
 	orDefault(&l.OutOfOrder, 1024)
 	orDefault(&l.SentSegments, 16_384)
-	orDefault(&l.ReceiveMemory, math.MaxInt64)
+	orDefault(&l.ReceiveMemory, max(c.Pool.Limit()/2/int64(c.Shards), 1))
 	orDefault(&l.ResetsPerSec, 10_000)
 	orDefault(&l.ChallengeAcks, 10)
 	orDefault(&l.DroppedReplies, 1024)
-	return c.validate()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	// Less than one unit of the window scale could not be announced.
+	c.RecvBuffer.Initial = max(c.RecvBuffer.Initial, 1<<windowScaleFor(c.RecvBuffer.Max))
+	return nil
 }
 
 // validate reports the first field that is out of its range.
@@ -121,6 +146,12 @@ func (c *Config) validate() error {
 	}
 	if most := int(time.Second); l.ResetsPerSec > most || l.ChallengeAcks > most {
 		return fmt.Errorf("%w: more than one reply a nanosecond", ErrInvalid)
+	}
+	if err := c.RecvBuffer.validate("receive"); err != nil {
+		return err
+	}
+	if err := c.SendBuffer.validate("send"); err != nil {
+		return err
 	}
 	return c.Defaults.Validate()
 }

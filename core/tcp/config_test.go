@@ -41,6 +41,13 @@ func TestConfigValidation(t *testing.T) {
 		"TIME-WAIT records":     {func(c *Config) { c.Limits.TimeWait = -1 }, false},
 		"out of order":          {func(c *Config) { c.Limits.OutOfOrder = -1 }, false},
 		"sent segments":         {func(c *Config) { c.Limits.SentSegments = -1 }, false},
+		"buffers of one byte":   {func(c *Config) { c.RecvBuffer, c.SendBuffer = Autotuning{1, 1}, Autotuning{1, 1} }, true},
+		"only a small maximum":  {func(c *Config) { c.RecvBuffer.Max = 1000 }, true},
+		"only a large start":    {func(c *Config) { c.SendBuffer.Initial = 1 << 30 }, true},
+		"start above maximum":   {func(c *Config) { c.RecvBuffer = Autotuning{Initial: 1001, Max: 1000} }, false},
+		"receive start below 0": {func(c *Config) { c.RecvBuffer.Initial = -1 }, false},
+		"start negative":        {func(c *Config) { c.SendBuffer.Initial = -1 }, false},
+		"maximum of 2 GiB":      {func(c *Config) { c.SendBuffer.Max = 2 << 30 }, false},
 		"receive memory":        {func(c *Config) { c.Limits.ReceiveMemory = -1 }, false},
 		"resets":                {func(c *Config) { c.Limits.ResetsPerSec = -1 }, false},
 		"resets, too many":      {func(c *Config) { c.Limits.ResetsPerSec = 2e9 }, false},
@@ -61,7 +68,7 @@ func TestConfigDefaultsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.cfg.Defaults.SynRetries != 3 || s.cfg.Defaults.RecvBuffer == 0 {
+	if s.cfg.Defaults.SynRetries != 3 || s.cfg.RecvBuffer.Max == 0 {
 		t.Errorf("options by default are %+v", s.cfg.Defaults)
 	}
 	if s.cfg.Limits.Connections == 0 || s.cfg.MTU != 1500 {

@@ -52,6 +52,7 @@ type conn struct {
 	recvq  zbuf.Chain // in order, not yet taken by Receive
 	sent   scoreboard
 	ooo    *reassembly // nil while everything is in order
+	tuning *rcvTuning  // nil while the receive buffer does not tune itself
 	rtt    rttEstimator
 	cc     congestionControl
 	rate   rateState
@@ -106,6 +107,10 @@ type recvVars struct {
 	lastAck    seqnum.Value // Last.ACK.sent of RFC 7323 §4.3
 	ackedUpTo  seqnum.Value // what delayed ACKs count from
 	unconsumed int          // bytes that came in order and that the user has not consumed
+	buffer     int32        // the size of the receive buffer: the user's, or what tuning has come to
+	held       int32        // what the budget counts as held
+	promised   int32        // what the budget counts as promised
+	epoch      uint32       // of the budget, in which data came last
 	mss        uint16       // the largest segment seen: what the peer calls full-sized
 	quickAcks  uint8        // ACKs still to be sent at once at the start, for the peer's slow start
 	scale      uint8

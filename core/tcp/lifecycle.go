@@ -21,7 +21,10 @@ func (s *Stack) newConn(now Time, t tuple, opt *Options) *conn {
 	c.pathMTU = uint16(s.cfg.MTU)
 	c.tsOffset = s.isn.tsOffset(t.local, t.remote)
 	c.flowLabel = s.flowLabel(&c.tuple, 0)
-	c.rcv.scale = windowScaleFor(c.opt.RecvBuffer)
+	c.rcv.scale = s.recvScale(opt)
+	c.rcv.buffer = int32(s.startRecvBuffer(opt))
+	c.rcv.adv = c.rcv.nxt.Add(s.openingWindow(opt, c.announcedMSS()))
+	c.rcv.epoch = s.budget.epoch - uint32(len(s.budget.promised)) // long ago
 	c.rcv.quickAcks = uint8(max(s.cfg.QuickAcks, 0))
 	return c
 }
@@ -39,11 +42,13 @@ func (c *conn) setISS(iss seqnum.Value) {
 	c.snd.iss, c.snd.una, c.snd.nxt, c.snd.limitedUntil, c.snd.small = iss, iss, iss, iss, iss
 }
 
-// setIRS sets the receive variables from the peer's SYN. The window of a SYN is never scaled (RFC 7323 §2.2).
+// setIRS sets the receive variables from the peer's SYN. The window is the one of our SYN: until now nxt is 0, and adv its
+// size.
 func (c *conn) setIRS(irs seqnum.Value) {
+	window := c.rcvWindow()
 	c.rcv.irs = irs
 	c.rcv.nxt = irs.Add(1)
-	c.rcv.adv = c.rcv.nxt.Add(seqnum.Size(min(c.opt.RecvBuffer, maxUnscaled)))
+	c.rcv.adv = c.rcv.nxt.Add(window)
 	c.rcv.lastAck, c.rcv.ackedUpTo, c.rcv.up = c.rcv.nxt, c.rcv.nxt, c.rcv.nxt
 }
 
@@ -85,9 +90,13 @@ func fixedHeaders(v6 bool) int {
 
 // announcedMSS is what our SYN says: the link's MTU less fixed headers, options not taken off (RFC 9293 §3.7.1, MUST-67).
 func (c *conn) announcedMSS() int {
-	mss := int(c.pathMTU) - fixedHeaders(c.v6())
-	if c.opt.MaxSegment > 0 {
-		mss = min(mss, c.opt.MaxSegment)
+	return c.opt.announcedMSS(c.v6(), int(c.pathMTU))
+}
+
+func (o *Options) announcedMSS(v6 bool, mtu int) int {
+	mss := mtu - fixedHeaders(v6)
+	if o.MaxSegment > 0 {
+		mss = min(mss, o.MaxSegment)
 	}
 	return mss
 }
@@ -128,6 +137,7 @@ func (s *Stack) establish(c *conn, now Time, seg *wire.Segment) {
 	c.cc.init(now, c.mss, window)
 	c.rack.fack = c.snd.una
 	s.armKeepAlive(c, now)
+	s.settle(c, true)
 	s.stats.CurrEstab++
 }
 
@@ -159,6 +169,8 @@ func (s *Stack) leaveWire(c *conn) {
 	s.dropSearch(c)
 	c.sendq.Clear()
 	s.dropReassembly(c)
+	s.dropTuning(c)
+	s.settle(c, false)
 	c.ackNow, c.probeNow, c.synNow = false, false, false
 }
 
@@ -211,5 +223,7 @@ func (s *Stack) maybeFree(c *conn) {
 	}
 	c.recvq.Clear()
 	s.dropECN(c)
+	c.rcv.unconsumed = 0
+	s.settle(c, false)
 	s.conns.give(c)
 }

@@ -22,9 +22,11 @@ type Options struct {
 	InitialRTO time.Duration
 	// MinRTO is the floor of the retransmission timeout.
 	MinRTO time.Duration
-	// RecvBuffer bounds the bytes received and not yet consumed by the user, and so the receive window.
+	// RecvBuffer bounds the bytes received and not yet consumed by the user, and so the receive window. Unset, the buffer
+	// tunes itself (Config.RecvBuffer).
 	RecvBuffer int
-	// SendBuffer bounds the bytes that Send takes before they are acknowledged.
+	// SendBuffer bounds the bytes that Send takes before they are acknowledged. Unset, the buffer tunes itself
+	// (Config.SendBuffer).
 	SendBuffer int
 	// KeepAlive is the idle time before the first probe; negative switches keep-alive off (RFC 9293 §3.8.4).
 	KeepAlive time.Duration
@@ -163,9 +165,7 @@ func DefaultOptions() Options {
 		Congestion:        CongestionCubic,
 		InitialRTO:        time.Second,            // RFC 6298 §2.1
 		MinRTO:            200 * time.Millisecond, // Linux's; RFC 6298 §2.4 says 1 s, sized for coarse clocks
-		RecvBuffer:        4 << 20,                // lessons of others: small defaults halve throughput at 100 ms
-		SendBuffer:        4 << 20,
-		KeepAlive:         -1, // off, RFC 9293 MUST-25
+		KeepAlive:         -1,                     // off, RFC 9293 MUST-25
 		KeepAliveInterval: 75 * time.Second,
 		KeepAliveCount:    9,
 		UserTimeout:       15 * time.Minute,  // what Linux's 15 retransmissions come to; RFC 9293 §3.8.3 R2 ≥ 100 s

@@ -334,3 +334,12 @@ func TestPairTransfersBothWays(t *testing.T) {
 		})
 	}
 }
+
+// status returns what the connection behind a handle looks like.
+func (e *end) status(id ConnID) (st Status) {
+	e.t.Helper()
+	if err := e.stack.Status(id, &st); err != nil {
+		e.t.Fatal(err)
+	}
+	return st
+}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/MUCZ/Starfish/core/seqnum"
-	"github.com/MUCZ/Starfish/core/wire"
 )
 
 func TestWindowScaleForBuffer(t *testing.T) {
@@ -28,7 +27,7 @@ type windowTest struct {
 }
 
 func (x *windowTest) announce() {
-	before, room := x.c.rcv.adv, x.c.granted()
+	before, room := x.c.rcv.adv, x.c.grantable(x.s.recvLimit(x.c))
 	field := x.s.announceWindow(x.c)
 	c := x.c
 	unit := seqnum.Size(1) << c.rcv.scale
@@ -39,11 +38,11 @@ func (x *windowTest) announce() {
 	if edge.Add(unit - 1).Less(x.edge) {
 		x.t.Fatalf("the peer sees the edge retreat from %d to %d, by a unit of %d or more", x.edge, edge, unit)
 	}
-	if promised := int(c.rcv.nxt.Size(c.rcv.adv)) + c.rcv.unconsumed; promised > c.opt.RecvBuffer {
-		x.t.Fatalf("%d bytes promised and held, the buffer has %d", promised, c.opt.RecvBuffer)
+	if promised := int(c.rcv.nxt.Size(c.rcv.adv)) + c.rcv.unconsumed; promised > int(c.rcv.buffer) {
+		x.t.Fatalf("%d bytes promised and held, the buffer has %d", promised, c.rcv.buffer)
 	}
 	if x.edge.Less(edge) {
-		step := min(c.opt.RecvBuffer/2, c.announcedMSS())
+		step := min(int(c.rcv.buffer)/2, c.announcedMSS())
 		if gain := int(before.Size(edge)); gain < step && gain >= int(unit) {
 			x.t.Fatalf("the edge moves by %d, silly below %d (granted %d)", gain, step, before.Size(room))
 		}
@@ -135,36 +134,6 @@ func TestReceiveBufferBelowTheScale(t *testing.T) {
 		if p.b.receive(p.now, idb) == 0 {
 			t.Fatal("stalled with a small buffer")
 		}
-	}
-	p.finish()
-}
-
-// TestWindowWaitsForMemory: no window is opened while the pool has no room for what it promises.
-func TestWindowWaitsForMemory(t *testing.T) {
-	p := newPair(t, func(c *Config) { c.Limits.ReceiveMemory = 1 << 20 })
-	ida, idb := p.connect(&Options{RecvBuffer: 100_000, NoWindowScale: true})
-	c := p.b.conn(idb)
-	p.a.send(p.now, ida, 60_000)
-	p.advance(1e9)
-	hog := make([]Packet, 0, 32)
-	for range 32 {
-		s, _ := p.b.pool.Get(60_000)
-		hog = append(hog, Packet{Head: s})
-	}
-	adv := c.rcv.adv
-	p.b.receive(p.now, idb)
-	p.advance(1e9)
-	if c.rcv.adv != adv {
-		t.Errorf("the window moved by %d bytes without memory", adv.Size(c.rcv.adv))
-	}
-	for i := range hog {
-		hog[i].Release()
-	}
-	seg := wire.Segment{Seq: c.rcv.nxt.Sub(1), Ack: c.snd.nxt, Flags: wire.ACK, Window: 65_535} // a window probe
-	p.b.stack.HandlePacket(p.now, p.b.raw(c, seg, nil))
-	p.advance(1e9)
-	if c.rcv.adv == adv {
-		t.Error("the window stays closed when there is memory again")
 	}
 	p.finish()
 }

@@ -66,6 +66,8 @@ func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
 	// RCV.NXT, and a FIN behind the pulled data comes again.
 	s.stats.InOctets += uint64(before.Size(c.rcv.nxt))
 	s.discardUnwanted(c)
+	s.measureRecv(c, now, seg)
+	s.settle(c, true)
 	if !c.recvShut {
 		s.post(c, EventReadable)
 	}
@@ -99,6 +101,7 @@ func (s *Stack) discardUnwanted(c *conn) {
 	if c.recvShut {
 		c.rcv.unconsumed -= c.recvq.Len()
 		c.recvq.Clear()
+		s.settle(c, false)
 	}
 }
 
@@ -109,7 +112,7 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 	s.stats.OFOQueue += uint64(seg.count)
 	seq := seg.Seq
 	// A FIN ahead of a gap is not kept: the peer sends it again, as it is not acknowledged.
-	if !s.memoryLeft() {
+	if !s.recvMemoryLeft() {
 		s.stats.drop(DropNoMemory)
 		s.dupAck(c)
 		return
@@ -132,6 +135,7 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 		c.noteDuplicate(seg, seg.Seq.Add(seqnum.Size(seg.payload.len())))
 	}
 	c.ooo.report(seg.Seq)
+	s.settle(c, true)
 	s.dupAck(c)
 }
 

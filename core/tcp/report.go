@@ -26,7 +26,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		ID: c.id(), State: c.state, Local: c.tuple.localEndpoint(), Remote: c.tuple.remoteEndpoint(), Err: c.err,
 		Opened: c.opened, LastReceived: c.rcv.lastAt, LastSent: c.lastSent,
 		SendQueue: c.sendq.Len(), RecvQueue: c.rcv.unconsumed,
-		SendBuffer: c.opt.SendBuffer, RecvBuffer: c.opt.RecvBuffer,
+		SendBuffer: s.sendBuffer(c), RecvBuffer: int(c.rcv.buffer),
 		SendWindow: int(c.snd.wnd), SendWScale: int(c.snd.scale), RecvWScale: int(c.rcv.scale),
 		MSS: c.mss, PathMTU: int(c.pathMTU), Timestamps: c.timestampsOn, SACK: c.sackOn, WindowScale: c.windowScaleOn,
 		Congestion: c.opt.Congestion, CongestionState: c.recovery.phase.String(),

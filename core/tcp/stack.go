@@ -29,9 +29,11 @@ type Stack struct {
 	undos      freeList[undoState]
 	searches   freeList[mtuSearch]
 	ecns       freeList[ecnState]
+	tunings    freeList[rcvTuning]
 	reassembly freeList[reassembly]
 	strangers  tokenBucket // RSTs to what matches nothing
-	sample     ackSample   // of one ACK: an argument of an interface's method would be allocated each time
+	budget     recvBudget
+	sample     ackSample // of one ACK: an argument of an interface's method would be allocated each time
 }
 
 // New returns an empty Stack.
@@ -40,6 +42,7 @@ func New(cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{cfg: cfg, isn: newISNGenerator(cfg.Secret)}
+	s.budget.limit = cfg.Limits.ReceiveMemory
 	s.ports.init(cfg.Secret, cfg.FirstPort, cfg.LastPort)
 	s.conns.init(cfg.Limits.Connections)
 	s.listeners.init(cfg.Limits.Listeners)
@@ -54,6 +57,7 @@ func (s *Stack) begin(now Time) {
 		s.wheel.init(now)
 		s.started = true
 	}
+	s.budget.turn(now)
 }
 
 // HandleTimeout runs the timers that are due. Call it when PollTimeout's time has come; a call too early does nothing.
@@ -197,6 +201,7 @@ func (s *Stack) dropReassembly(c *conn) {
 	c.ooo.clear()
 	s.reassembly.put(c.ooo)
 	c.ooo = nil
+	s.settle(c, false)
 }
 
 // pushCompact appends a view of a packet to dst.

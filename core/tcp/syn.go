@@ -14,6 +14,7 @@ type synRecord struct {
 	iss, irs seqnum.Value
 	options  wire.Options // the peer's, of which TSVal is kept up to date as TS.Recent
 	window   uint16       // the peer's, of its SYN
+	offered  uint16       // our window, of the SYN-ACK
 	sentAt   Time
 	retryAt  Time
 	ecn      ECNFeedback     // what was agreed to
@@ -113,7 +114,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 	seg := wire.Segment{
 		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
 		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK | r.ecn.synAckFlags(),
-		Window:  uint16(min(opt.RecvBuffer, maxUnscaled)),
+		Window:  r.offered,
 		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
 	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass, s.flowLabel(&r.tuple, r.retries))
@@ -133,11 +134,7 @@ func (s *Stack) synAckOptions(opt *Options, t *tuple, peer *wire.Options, now Ti
 
 // synOptions are the options of our SYN, all that the user has not switched off.
 func (s *Stack) synOptions(opt *Options, v4 bool, mtu int) wire.Options {
-	mss := mtu - fixedHeaders(!v4)
-	if opt.MaxSegment > 0 {
-		mss = min(mss, opt.MaxSegment)
-	}
-	o := wire.Options{Set: wire.OptMSS, MSS: uint16(mss), WindowScale: windowScaleFor(opt.RecvBuffer)}
+	o := wire.Options{Set: wire.OptMSS, MSS: uint16(opt.announcedMSS(!v4, mtu)), WindowScale: s.recvScale(opt)}
 	if !opt.NoSACK {
 		o.Set |= wire.OptSACKPermitted
 	}
@@ -190,7 +187,8 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 	t := seg.tuple()
 	r := &synRecord{
 		tuple: t, listener: l, irs: seg.Seq, options: seg.Options, window: seg.Window, ecn: l.opt.ecnAnswer(seg),
-		iss: s.initialSequence(now, t, l.opt),
+		iss:     s.initialSequence(now, t, l.opt),
+		offered: uint16(s.openingWindow(l.opt, l.opt.announcedMSS(!t.local.Is4(), s.cfg.MTU))),
 	}
 	// "Any other control or text-bearing segment … should be queued for processing later": data in a SYN is left to
 	// the peer to send again, as the window check of SYN-RECEIVED would have it anyway.
@@ -211,9 +209,8 @@ func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
 		return
 	}
 	rcvNxt := r.irs.Add(1)
-	window := seqnum.Size(min(r.listener.opt.RecvBuffer, maxUnscaled))
 	// "First, check sequence number".
-	if !acceptable(rcvNxt, window, seg) {
+	if !acceptable(rcvNxt, seqnum.Size(r.offered), seg) {
 		if !seg.Flags.Has(wire.RST) {
 			s.ackFromSynReceived(r, now)
 		}
@@ -253,13 +250,13 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 		return
 	}
 	opt := r.listener.opt
-	window := min(opt.RecvBuffer, maxUnscaled)
+	window := r.offered
 	if r.options.Set.Has(wire.OptWindowScale) && !opt.NoWindowScale {
-		window >>= windowScaleFor(opt.RecvBuffer) // RFC 7323 §2.2: only the window of a SYN is not scaled
+		window >>= s.recvScale(opt) // RFC 7323 §2.2: only the window of a SYN is not scaled
 	}
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
 		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
-		window: uint16(window), ttl: opt.TTL, trafficClass: opt.TrafficClass,
+		window: window, ttl: opt.TTL, trafficClass: opt.TrafficClass,
 		// RFC 7323 §3.2: once negotiated, every segment but RST MUST carry timestamps.
 		options: timestamps(r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps, s.tsNow(now, &r.tuple), r.options.TSVal),
 	})
@@ -292,6 +289,7 @@ func (s *Stack) accepted(r *synRecord, now Time, seg *segment) *conn {
 	c.waiting = true
 	c.synRetries = r.retries
 	c.setISS(r.iss)
+	c.rcv.adv = c.rcv.nxt.Add(seqnum.Size(r.offered))
 	c.setIRS(r.irs)
 	c.negotiate(now, &r.options)
 	s.useECN(c, r.ecn, true)

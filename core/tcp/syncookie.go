@@ -188,7 +188,7 @@ func (s *Stack) sendCookie(l *listener, now Time, seg *segment) {
 	}
 	r := reply{
 		tuple: t, seq: s.isn.cookie(now, &t, seg.Seq, mss), ack: seg.Seq.Add(1), flags: wire.SYN | wire.ACK,
-		window: uint16(min(l.opt.RecvBuffer, maxUnscaled)), options: s.synAckOptions(l.opt, &t, &peer, now),
+		window: s.cookieWindow(l.opt), options: s.synAckOptions(l.opt, &t, &peer, now),
 		ttl: l.opt.TTL, trafficClass: l.opt.TrafficClass,
 	}
 	if r.options.Set.Has(wire.OptTimestamps) {
@@ -198,6 +198,12 @@ func (s *Stack) sendCookie(l *listener, now Time, seg *segment) {
 	l.cookiesUntil = now + (cookieAge+1)*cookiePeriod
 	s.stats.SynCookiesSent++
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, r)
+}
+
+// cookieWindow is the window of a SYN-ACK with a cookie: nothing keeps what it was, so that it must not depend on how much
+// memory there is.
+func (s *Stack) cookieWindow(o *Options) uint16 {
+	return uint16(min(s.startRecvBuffer(o), maxUnscaled))
 }
 
 // acceptCookie makes a connection of an ACK that brings back a cookie. It reports false for an ACK that knows none, and
@@ -223,7 +229,7 @@ func (s *Stack) acceptCookie(l *listener, now Time, seg *segment) bool {
 	}
 	s.stats.SynCookiesReceived++
 	r := synRecord{
-		tuple: t, listener: l, iss: iss, irs: irs,
+		tuple: t, listener: l, iss: iss, irs: irs, offered: s.cookieWindow(l.opt),
 		options: cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote)),
 	}
 	if c := s.accepted(&r, now, seg); c != nil {

@@ -117,8 +117,9 @@ func TestTimeWaitReopensBeyondOldSequence(t *testing.T) {
 	if _, err := p.a.stack.Listen(Endpoint{p.a.addr, 5000}, 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	l := p.listen(nil)
-	ida, err := p.a.stack.Connect(p.now, Endpoint{p.a.addr, 5001}, Endpoint{p.b.addr, 80}, nil)
+	large := &Options{RecvBuffer: 4 << 20, SendBuffer: 4 << 20}
+	l := p.listen(large)
+	ida, err := p.a.stack.Connect(p.now, Endpoint{p.a.addr, 5001}, Endpoint{p.b.addr, 80}, large)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,8 +231,9 @@ func (p *pair) dialFrom(l ListenerID, port uint16, opt *Options) (ida, idb ConnI
 func TestConnectReusesTimeWait(t *testing.T) {
 	p := newPair(t)
 	p.check = true
-	l := p.listen(nil)
-	ida, idb, err := p.dialFrom(l, 5001, nil)
+	large := &Options{RecvBuffer: 4 << 20, SendBuffer: 4 << 20}
+	l := p.listen(large)
+	ida, idb, err := p.dialFrom(l, 5001, large)
 	if err != nil {
 		t.Fatal(err)
 	}

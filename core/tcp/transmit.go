@@ -34,7 +34,7 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 	c.synNow = false
 	seg := wire.Segment{
 		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: c.snd.iss, Flags: wire.SYN | c.ecnSynFlags(),
-		Window:  uint16(min(c.opt.RecvBuffer, maxUnscaled)),
+		Window:  uint16(c.rcvWindow()),
 		Options: s.synOptions(c.opt, !c.v6(), int(c.pathMTU)),
 	}
 	seg.Options.TSVal = c.tsNow(now)
@@ -281,7 +281,7 @@ func (s *Stack) sendable(c *conn, mss int) (int, bool) {
 	if n > room {
 		n = room - room%mss
 	}
-	if tail := n % mss; tail != 0 && !c.mayBePartial(n, queued, mss) {
+	if tail := n % mss; tail != 0 && !s.mayBePartial(c, n, queued, mss) {
 		n -= tail
 		if n == 0 {
 			return 0, false
@@ -291,7 +291,7 @@ func (s *Stack) sendable(c *conn, mss int) (int, bool) {
 }
 
 // mayBePartial reports whether the last of n bytes may be a segment that is not full.
-func (c *conn) mayBePartial(n, queued, mss int) bool {
+func (s *Stack) mayBePartial(c *conn, n, queued, mss int) bool {
 	if c.forcePartial || c.finPending() && n == queued {
 		return true
 	}
@@ -299,7 +299,7 @@ func (c *conn) mayBePartial(n, queued, mss int) bool {
 		// Only the window cuts here: condition (3), at least half of the largest window that the peer ever offered.
 		return !c.outstanding() && n < mss && n >= int(c.snd.maxWnd)/2
 	}
-	if c.opt.Cork && (c.sendSpace() > 0 || c.outstanding()) {
+	if c.opt.Cork && (s.sendSpace(c) > 0 || c.outstanding()) {
 		return false // with a full buffer and no ACK to come, no full segment can come about
 	}
 	// Condition (2): all that is queued goes. Nagle's algorithm holds a partial segment back while another partial one is

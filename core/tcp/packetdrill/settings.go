@@ -60,6 +60,8 @@ const defaultTolerance = 4 * time.Millisecond
 func newSettings(o *Options) *settings {
 	s := &settings{dialect: o.Dialect, options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
 	s.options.NoMTUProbing, s.options.NoPacing = true, true // as in Linux unless a script asks for it
+	// Buffers tune themselves only for scripts that are about it: the others see one window and one window scale.
+	s.options.RecvBuffer, s.options.SendBuffer = 4<<20, 4<<20
 	if s.tolerance == 0 {
 		s.tolerance = defaultTolerance
 	}

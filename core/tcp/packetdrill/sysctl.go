@@ -1,9 +1,12 @@
 package packetdrill
 
 import (
+	"errors"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/MUCZ/Starfish/core/tcp"
 )
 
 // applySetting gives a value to what a setting stands for.
@@ -131,5 +134,27 @@ var ownSettings = map[string]applySetting{
 	"mss_with_options":   switchSetting(func(s *settings) *bool { return &s.mssWithOptions }, "1"),
 	"recv_buffer":        intSetting(func(s *settings) *int { return &s.options.RecvBuffer }),
 	"send_buffer":        intSetting(func(s *settings) *int { return &s.options.SendBuffer }),
-	"any_option_order":   switchSetting(func(s *settings) *bool { return &s.anyOrder }, "1"),
+	"tune_recv":          tuneSetting(func(s *settings) (*tcp.Autotuning, *int) { return &s.config.RecvBuffer, &s.options.RecvBuffer }),
+	"tune_send":          tuneSetting(func(s *settings) (*tcp.Autotuning, *int) { return &s.config.SendBuffer, &s.options.SendBuffer }),
+	"receive_memory": func(s *settings, v string) (err error) {
+		s.config.Limits.ReceiveMemory, err = number(v, 1)
+		return err
+	},
+	"any_option_order": switchSetting(func(s *settings) *bool { return &s.anyOrder }, "1"),
+}
+
+// tuneSetting takes the first size of a buffer and the largest, and leaves it to tune itself.
+func tuneSetting(field func(*settings) (tuning *tcp.Autotuning, fixed *int)) applySetting {
+	return func(s *settings, value string) error {
+		first, most, ok := strings.Cut(value, " ")
+		if !ok {
+			return errors.New("want two numbers")
+		}
+		a, fixed := field(s)
+		*fixed = 0
+		if err := setInt(&a.Initial, first); err != nil {
+			return err
+		}
+		return setInt(&a.Max, most)
+	}
 }
