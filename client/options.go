@@ -76,9 +76,9 @@ type Options struct {
 	InitialRTO time.Duration
 	// MinRTO is the floor of the retransmission timeout (RFC 6298 §2.4).
 	MinRTO time.Duration
-	// RecvBuffer bounds the bytes received and not yet read, and so the receive window.
+	// RecvBuffer bounds the bytes received and not yet read, and so the receive window. Unset, the buffer tunes itself.
 	RecvBuffer int
-	// SendBuffer bounds the bytes written and not yet acknowledged.
+	// SendBuffer bounds the bytes written and not yet acknowledged. Unset, the buffer tunes itself.
 	SendBuffer int
 	// KeepAlive is the idle time before the first keep-alive probe; negative switches keep-alive off.
 	KeepAlive time.Duration

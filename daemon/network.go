@@ -58,13 +58,23 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
 			SynCookies:    e.SynCookies,
-			Limits:        tcp.Limits{Orphans: e.MaxOrphans},
+			RecvBuffer:    e.RecvTuning(),
+			SendBuffer:    e.SendTuning(),
+			Limits:        tcp.Limits{Orphans: e.MaxOrphans, ReceiveMemory: perShard(int64(e.ReceiveMemory), cfg.Queues)},
 		},
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.closeDevice())
 	}
 	return n, nil
+}
+
+// perShard divides a limit among the shards; 0 stays the default.
+func perShard(limit int64, shards int) int64 {
+	if limit == 0 {
+		return 0
+	}
+	return max(limit/int64(shards), 1)
 }
 
 // openDevice opens the TUN device with the kernel's side of every prefix on it.

@@ -84,8 +84,8 @@ type TCP struct {
 	CongestionControl string        `yaml:"congestion_control"`
 	InitialRTO        time.Duration `yaml:"initial_rto"`
 	MinRTO            time.Duration `yaml:"min_rto"`
-	RecvBuffer        Size          `yaml:"recv_buffer"`
-	SendBuffer        Size          `yaml:"send_buffer"`
+	RecvBuffer        Size          `yaml:"recv_buffer"` // set, buffers have this size and don't tune themselves
+	SendBuffer        Size          `yaml:"send_buffer"` // likewise
 	KeepAlive         time.Duration `yaml:"keep_alive"`
 	KeepAliveInterval time.Duration `yaml:"keep_alive_interval"`
 	KeepAliveCount    int           `yaml:"keep_alive_count"`
@@ -115,6 +115,15 @@ type Engine struct {
 	DropFragments bool           `yaml:"drop_fragments"` // instead of putting packets together
 	MaxOrphans    int            `yaml:"max_orphans"`    // connections that their users have closed and that are still on the wire
 	SynCookies    tcp.SynCookies `yaml:"syn_cookies"`    // auto, off or always
+
+	// Buffers of connections that don't fix their size tune themselves between these, in bytes.
+	RecvBufferInitial Size `yaml:"recv_buffer_initial"`
+	RecvBufferMax     Size `yaml:"recv_buffer_max"` // it also decides the window scale
+	SendBufferInitial Size `yaml:"send_buffer_initial"`
+	SendBufferMax     Size `yaml:"send_buffer_max"`
+	// ReceiveMemory is what all connections hold for their clients or have promised to take. Default: half of
+	// buffer_memory.
+	ReceiveMemory Size `yaml:"receive_memory"`
 }
 
 // Default returns the configuration of a daemon that is told nothing.
@@ -147,6 +156,16 @@ func Default() *Config {
 
 // Mode returns the permissions of the sockets.
 func (c *Config) Mode() fs.FileMode { return fs.FileMode(c.SocketMode) }
+
+// RecvTuning returns how receive buffers tune themselves, in the engine's form.
+func (e *Engine) RecvTuning() tcp.Autotuning {
+	return tcp.Autotuning{Initial: int(e.RecvBufferInitial), Max: int(e.RecvBufferMax)}
+}
+
+// SendTuning is RecvTuning of send buffers.
+func (e *Engine) SendTuning() tcp.Autotuning {
+	return tcp.Autotuning{Initial: int(e.SendBufferInitial), Max: int(e.SendBufferMax)}
+}
 
 // Options returns the defaults of connections in the engine's form. The configuration must be valid.
 func (t *TCP) Options() tcp.Options {

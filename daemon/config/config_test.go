@@ -55,6 +55,10 @@ engine:
   last_port: 2048
   time_wait: 1s
   syn_cookies: always
+  recv_buffer_initial: 64K
+  recv_buffer_max: 8M
+  send_buffer_max: 4M
+  receive_memory: 128M
 `
 
 func TestParseEverything(t *testing.T) {
@@ -75,7 +79,10 @@ func TestParseEverything(t *testing.T) {
 			NoDelay: true, CongestionControl: "reno", InitialRTO: 300 * time.Millisecond, RecvBuffer: 64 << 10,
 			KeepAlive: time.Minute, TTL: 32, ECN: tcp.ECNOn,
 		},
-		Engine: Engine{FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways},
+		Engine: Engine{
+			FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways,
+			RecvBufferInitial: 64 << 10, RecvBufferMax: 8 << 20, SendBufferMax: 4 << 20, ReceiveMemory: 128 << 20,
+		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)
@@ -165,6 +172,9 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"tcp: {initial_rto: 1h}", "initial RTO"},
 		{"tcp: {ttl: 300}", "ttl"},
 		{"engine: {first_port: 5, last_port: 4}", "first_port"},
+		{"engine: {recv_buffer_initial: 2M, recv_buffer_max: 1M}", "recv_buffer_initial"},
+		{"engine: {send_buffer_max: 2G}", "send_buffer_max"},
+		{"engine: {receive_memory: 1T}", "receive_memory"},
 	} {
 		config := Default()
 		if err := Parse([]byte(c.text), config); err != nil {

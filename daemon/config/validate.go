@@ -101,6 +101,7 @@ func (c *Config) validateRest() error {
 	if c.BufferMemory < minBuffers {
 		problems = append(problems, fmt.Errorf("buffer_memory: %v is below %v", c.BufferMemory, Size(minBuffers)))
 	}
+	problems = append(problems, c.Engine.checkBuffers(c.BufferMemory)...)
 	if e := &c.Engine; (e.FirstPort == 0) != (e.LastPort == 0) || e.FirstPort > e.LastPort {
 		problems = append(problems, fmt.Errorf("engine: first_port %d and last_port %d are no range", e.FirstPort, e.LastPort))
 	}
@@ -148,4 +149,24 @@ func DefaultAddresses(device string) (v4, v6 netip.Prefix) {
 	}
 	v4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254, byte(n), 2}), 24)
 	return v4, netip.MustParsePrefix("fd73:6669:7368:" + digits + "::2/64")
+}
+
+// checkBuffers checks what the engine is told about buffers that tune themselves. What is not set is the engine's to choose.
+func (e *Engine) checkBuffers(memory Size) (problems []error) {
+	for _, b := range []struct {
+		name         string
+		initial, max Size
+	}{
+		{"recv_buffer", e.RecvBufferInitial, e.RecvBufferMax},
+		{"send_buffer", e.SendBufferInitial, e.SendBufferMax},
+	} {
+		if b.initial < 0 || b.max < 0 || b.initial > tcp.MaxBuffer || b.max > tcp.MaxBuffer || b.max > 0 && b.initial > b.max {
+			problems = append(problems, fmt.Errorf("engine: %s_initial %d and %s_max %d are no range up to %d",
+				b.name, b.initial, b.name, b.max, tcp.MaxBuffer))
+		}
+	}
+	if e.ReceiveMemory < 0 || e.ReceiveMemory > memory {
+		problems = append(problems, fmt.Errorf("engine: receive_memory %d is outside 0 to buffer_memory %d", e.ReceiveMemory, memory))
+	}
+	return problems
 }

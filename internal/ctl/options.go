@@ -22,8 +22,8 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.DurationVar(&f.options.InitialRTO, "rto-initial", 0, "retransmission timeout before the first RTT sample, such as 200ms")
-	flags.Var(&f.recv, "recv-buffer", "receive buffer, and so the largest receive window: 64K, 4M")
-	flags.Var(&f.send, "send-buffer", "send buffer: 64K, 4M")
+	flags.Var(&f.recv, "recv-buffer", "fixed receive buffer, and so the largest receive window: 64K, 4M; else it tunes itself")
+	flags.Var(&f.send, "send-buffer", "fixed send buffer: 64K, 4M; else it tunes itself")
 	flags.Var(&f.congestion, "congestion", "congestion control: reno or cubic")
 	flags.DurationVar(&f.options.KeepAlive, "keepalive", 0, "idle time before keep-alive probes; negative switches them off")
 	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")

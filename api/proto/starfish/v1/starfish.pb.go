@@ -438,9 +438,11 @@ type Options struct {
 	InitialRto *durationpb.Duration `protobuf:"bytes,5,opt,name=initial_rto,json=initialRto,proto3" json:"initial_rto,omitempty"`
 	// The floor of the retransmission timeout (RFC 6298 §2.4). 1 ms to 120 s.
 	MinRto *durationpb.Duration `protobuf:"bytes,6,opt,name=min_rto,json=minRto,proto3" json:"min_rto,omitempty"`
-	// Bytes received and not yet taken by the client, at most; it bounds the receive window. 1 to 2^30 (RFC 7323 §2.3).
+	// Bytes received and not yet taken by the client, at most; it bounds the receive window. 1 to 2^30 (RFC 7323 §2.3). Never
+	// set, the buffer tunes itself to what the client takes in a round trip.
 	RecvBuffer *uint32 `protobuf:"varint,7,opt,name=recv_buffer,json=recvBuffer,proto3,oneof" json:"recv_buffer,omitempty"`
-	// Bytes sent and not yet acknowledged by the peer, at most. 1 to 2^30.
+	// Bytes sent and not yet acknowledged by the peer, at most. 1 to 2^30. Never set, the buffer tunes itself to the
+	// congestion window.
 	SendBuffer *uint32 `protobuf:"varint,8,opt,name=send_buffer,json=sendBuffer,proto3,oneof" json:"send_buffer,omitempty"`
 	// Idle time before the first keep-alive probe; negative switches keep-alive off (RFC 9293 §3.8.4).
 	KeepAlive *durationpb.Duration `protobuf:"bytes,9,opt,name=keep_alive,json=keepAlive,proto3" json:"keep_alive,omitempty"`
@@ -3124,9 +3126,9 @@ type TcpInfo struct {
 	RecvQueue uint32 `protobuf:"varint,3,opt,name=recv_queue,json=recvQueue,proto3" json:"recv_queue,omitempty"`
 	// Received out of order.
 	OutOfOrder uint32 `protobuf:"varint,4,opt,name=out_of_order,json=outOfOrder,proto3" json:"out_of_order,omitempty"`
-	// The bound of send_queue.
+	// The bound of send_queue at present.
 	SendBuffer uint32 `protobuf:"varint,5,opt,name=send_buffer,json=sendBuffer,proto3" json:"send_buffer,omitempty"`
-	// The bound of recv_queue.
+	// The bound of recv_queue at present.
 	RecvBuffer uint32 `protobuf:"varint,6,opt,name=recv_buffer,json=recvBuffer,proto3" json:"recv_buffer,omitempty"`
 	// SND.WND: the peer's window, scaled (RFC 9293 §3.3.1).
 	SendWindow uint32 `protobuf:"varint,7,opt,name=send_window,json=sendWindow,proto3" json:"send_window,omitempty"`
