@@ -47,6 +47,11 @@ bench: ## Run all benchmarks; a table on stdout, the figures in bench.json
 	@scripts/deps.sh test
 	@scripts/bench.sh $(BENCHFLAGS)
 
+.PHONY: differential
+differential: ## Compare the engine with the kernel and with gVisor (DIFFERENTIALFLAGS="-seeds 50 -sequences 2000")
+	$(GO) test -count=1 -v ./test/differential -run TestKernel $(DIFFERENTIALFLAGS)
+	$(GO) -C test/differential/gvisor test -count=1 -v . $(DIFFERENTIALFLAGS)
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run golangci-lint
 	$(TOOLS)/golangci-lint run ./...
