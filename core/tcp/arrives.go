@@ -305,16 +305,31 @@ func (s *Stack) checkUrgent(c *conn, seg *segment) {
 	}
 }
 
+// finArrived says whether the peer's FIN is at RCV.NXT, that of the segment or one that was held behind a gap: "Segments
+// with higher beginning sequence numbers SHOULD be held for later processing" (RFC 9293 §3.10.7.4, SHLD-31).
+func (c *conn) finArrived(seg *segment) bool {
+	if seg.Flags.Has(wire.FIN) {
+		fin := seg.Seq.Add(seqnum.Size(seg.payload.len()))
+		if fin == c.rcv.nxt {
+			return true
+		}
+		if c.rcv.nxt.Less(fin) && fin.Less(c.rcv.adv) {
+			c.rcv.finAt, c.rcv.finHeld = fin, true
+		}
+	}
+	if c.rcv.finHeld && c.rcv.finAt.Less(c.rcv.nxt) {
+		c.rcv.finHeld = false // there were data behind it: the peer contradicts itself, and the data count
+	}
+	return c.rcv.finHeld && c.rcv.finAt == c.rcv.nxt
+}
+
 // checkFin is the eighth step.
 func (s *Stack) checkFin(c *conn, now Time, seg *segment) {
-	if !seg.Flags.Has(wire.FIN) || !receivesData.has(c.state) {
-		return
-	}
-	if fin := seg.Seq.Add(seqnum.Size(seg.payload.len())); fin != c.rcv.nxt {
-		if c.rcv.nxt.Less(fin) && seg.payload.len() == 0 {
+	if !receivesData.has(c.state) || !c.finArrived(seg) {
+		if receivesData.has(c.state) && seg.Flags.Has(wire.FIN) && seg.payload.len() == 0 && c.rcv.nxt.Less(seg.Seq) {
 			s.dupAck(c) // RFC 5681 §4.2, as for text ahead of a gap
 		}
-		return // there is a gap before it, or it lies beyond the window: it will come again
+		return
 	}
 	c.rcv.nxt = c.rcv.nxt.Add(1)
 	c.rcv.adv = seqnum.Max(c.rcv.adv, c.rcv.nxt)

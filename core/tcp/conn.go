@@ -114,6 +114,8 @@ type recvVars struct {
 	mss        uint16       // the largest segment seen: what the peer calls full-sized
 	quickAcks  uint8        // ACKs still to be sent at once at the start, for the peer's slow start
 	scale      uint8
+	finHeld    bool         // the peer's FIN came ahead of a gap,
+	finAt      seqnum.Value // and is here
 	tsRecent   uint32
 	tsAt       Time // when tsRecent was taken
 	lastAt     Time // when the last segment came

@@ -62,8 +62,6 @@ func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
 		c.noteOverlap()
 		s.pullReassembly(c)
 	}
-	// Out-of-order data that is now in order must not be lost from a FIN that came with it: checkFin compares with
-	// RCV.NXT, and a FIN behind the pulled data comes again.
 	s.stats.InOctets += uint64(before.Size(c.rcv.nxt))
 	s.discardUnwanted(c)
 	s.measureRecv(c, now, seg)
@@ -111,7 +109,6 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 	c.stat.reordered += uint32(seg.count)
 	s.stats.OFOQueue += uint64(seg.count)
 	seq := seg.Seq
-	// A FIN ahead of a gap is not kept: the peer sends it again, as it is not acknowledged.
 	if !s.recvMemoryLeft() {
 		s.stats.drop(DropNoMemory)
 		s.dupAck(c)

@@ -178,4 +178,10 @@ var gvisorLeeways = []Leeway{
 		Why:     "a SYN-ACK in TIME-WAIT is challenged as any SYN; netstack takes it for one that its listener should answer",
 		Script:  "listen; < SYN; < ACK; accept; shutdown write; < FIN; < SYN-ACK in window",
 	},
+	{
+		Subject: "gvisor", Pattern: pattern(`ESTABLISHED|FIN-WAIT-[12]`, `data.*`, `{ack} → (CLOSE-WAIT|CLOSING|TIME-WAIT)`, `{ack} → (ESTABLISHED|FIN-WAIT-[12])`),
+		Section: "RFC 9293 §3.10.7.4 (SHLD-31)",
+		Why:     "what is ahead of a gap should be held; netstack holds text, but not a FIN, which its sender sends again",
+		Script:  "connect; < SYN-ACK; < FIN ahead; < data",
+	},
 }

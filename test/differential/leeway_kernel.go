@@ -83,12 +83,6 @@ var kernelLeeways = []Leeway{
 		Script:  "connect; < SYN; < SYN-ACK; < RST beyond",
 	},
 	{
-		Subject: "kernel", Pattern: pattern(`ESTABLISHED|FIN-WAIT-[12]`, `data.*`, `{ack} → (ESTABLISHED|FIN-WAIT-[12])`, `{ack} → (CLOSE-WAIT|CLOSING|TIME-WAIT)`),
-		Section: "RFC 9293 §3.10.7.4 (SHLD-31)",
-		Why:     "what is ahead of a gap should be held; the engine holds text, but not a FIN, which its sender sends again",
-		Script:  "connect; < SYN-ACK; < FIN ahead; < data",
-	},
-	{
 		Subject: "kernel", Pattern: pattern(`SYN-RECEIVED`, `(FIN, )?ACK again|ACK old|ACK of half`, `{rst} → SYN-RECEIVED`, `(-|{ack}) → (ESTABLISHED|CLOSE-WAIT|SYN-RECEIVED)`),
 		Section: "RFC 9293 §3.10.7.4",
 		Why:     "in SYN-RECEIVED an ACK of nothing new forms a reset; after a simultaneous open the kernel takes it for the handshake's",
