@@ -23,10 +23,10 @@ ip route change 192.0.2.0/24 via 192.168.0.9 initcwnd 5 rto_min 5ms; ip link set
 		t.Fatal(err)
 	}
 	o, c := &s.options, &s.config
-	if !o.NoSACK || !o.NoTimestamps || !o.QuickAck || o.RecvBuffer != 15<<20 || o.KeepAliveCount != 3 || o.MinRTO != 5*time.Millisecond {
+	if !o.NoSACK || !o.NoTimestamps || !o.QuickAck || o.KeepAliveCount != 3 || o.MinRTO != 5*time.Millisecond {
 		t.Errorf("%+v", o)
 	}
-	if c.FinWait2 != 7*time.Second || c.InitialWindow != 5 || c.MTU != 9000 {
+	if c.RecvBuffer != (tcp.Autotuning{Initial: 20000, Max: 15 << 20}) || c.FinWait2 != 7*time.Second || c.InitialWindow != 5 || c.MTU != 9000 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -18,7 +18,7 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.recvspace": func(s *settings, v string) error {
 		var n int
 		err := setInt(&n, v)
-		s.receiveBuffer(n, s.options.RecvBuffer)
+		s.receiveBuffer(n, s.config.RecvBuffer.Max)
 		return err
 	},
 	"net.inet.tcp.sendspace": intSetting(func(s *settings) *int { return &s.options.SendBuffer }),

@@ -75,7 +75,8 @@ func mustAddr(text string) wire.Addr { return wire.AddrFrom(netip.MustParseAddr(
 // receiveBuffer sets what receive buffers begin with, and how far they grow: that decides the window scale.
 func (s *settings) receiveBuffer(usual, most int) {
 	s.recvSpace = usual
-	s.options.RecvBuffer = max(usual, most)
+	s.options.RecvBuffer = 0
+	s.config.RecvBuffer = tcp.Autotuning{Initial: usual, Max: max(usual, most)}
 }
 
 // sameConfig says whether a stack made with a could have been made with b.
