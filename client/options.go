@@ -20,6 +20,8 @@ const (
 	Reno
 	// Cubic is RFC 9438.
 	Cubic
+	// BBR is BBRv3, draft-ietf-ccwg-bbr. It paces whatever NoPacing says.
+	BBR
 )
 
 // ParseCongestion returns the algorithm that has the name; the empty name is CongestionDefault.
@@ -31,8 +33,10 @@ func ParseCongestion(name string) (Congestion, error) {
 		return Reno, nil
 	case "cubic":
 		return Cubic, nil
+	case "bbr":
+		return BBR, nil
 	}
-	return CongestionDefault, fmt.Errorf("unknown congestion control %q: reno and cubic are known", name)
+	return CongestionDefault, fmt.Errorf("unknown congestion control %q: reno, cubic and bbr are known", name)
 }
 
 // ECN is what a connection does about Explicit Congestion Notification.
@@ -137,6 +141,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		control, ok := map[Congestion]starfishv1.CongestionControl{
 			Reno:  starfishv1.CongestionControl_CONGESTION_CONTROL_RENO,
 			Cubic: starfishv1.CongestionControl_CONGESTION_CONTROL_CUBIC,
+			BBR:   starfishv1.CongestionControl_CONGESTION_CONTROL_BBR,
 		}[o.Congestion]
 		if !ok {
 			return nil, fmt.Errorf("unknown congestion control %d", o.Congestion)

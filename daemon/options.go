@@ -137,6 +137,7 @@ func (b *overlayer) problem(format string, arguments ...any) {
 var congestionControls = map[starfishv1.CongestionControl]tcp.CongestionControl{
 	starfishv1.CongestionControl_CONGESTION_CONTROL_RENO:  tcp.CongestionReno,
 	starfishv1.CongestionControl_CONGESTION_CONTROL_CUBIC: tcp.CongestionCubic,
+	starfishv1.CongestionControl_CONGESTION_CONTROL_BBR:   tcp.CongestionBBR,
 }
 
 var ecnModes = map[starfishv1.Ecn]tcp.ECN{

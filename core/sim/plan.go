@@ -274,7 +274,7 @@ func (d dice) options() tcp.Options {
 		NoDelay:       d.oneIn(2),
 		QuickAck:      d.oneIn(4),
 		NoPacing:      d.oneIn(4),
-		Congestion:    pick(d, tcp.CongestionReno, tcp.CongestionCubic),
+		Congestion:    pick(d, tcp.CongestionReno, tcp.CongestionCubic, tcp.CongestionBBR),
 		NoTimestamps:  d.oneIn(3),
 		NoSACK:        d.oneIn(3),
 		NoWindowScale: d.oneIn(3),

@@ -124,19 +124,22 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 		configure func(*Config)
 		link      func(*steady) // what the link does, if anything
 		round     func(*steady)
+		control   CongestionControl // Reno if 0: it grows by what is acknowledged, CUBIC by time, which hardly passes here
 	}{
-		{"bulk in super-segments", super, nil, func(x *steady) { x.bulk(1 << 20) }},
-		{"bulk in segments", plain, nil, func(x *steady) { x.bulk(200_000) }},
-		{"ping-pong", super, nil, (*steady).pingPong},
-		{"losses and SACK", plain, (*steady).lose, func(x *steady) { x.recovered(200_000) }},
-		{"losses of super-segments", super, (*steady).lose, func(x *steady) { x.recovered(1 << 20) }},
-		{"marks", ecn, (*steady).mark, func(x *steady) { x.bulk(1 << 20) }},
-		{"reordered", plain, (*steady).reorder, func(x *steady) { x.reordered(60_000) }},
-		{"reordered super-segments", super, (*steady).reorder, func(x *steady) { x.reordered(1 << 20) }},
+		{"bulk in super-segments", super, nil, func(x *steady) { x.bulk(1 << 20) }, 0},
+		{"bulk in segments", plain, nil, func(x *steady) { x.bulk(200_000) }, 0},
+		{"ping-pong", super, nil, (*steady).pingPong, 0},
+		{"losses and SACK", plain, (*steady).lose, func(x *steady) { x.recovered(200_000) }, 0},
+		{"losses of super-segments", super, (*steady).lose, func(x *steady) { x.recovered(1 << 20) }, 0},
+		{"marks", ecn, (*steady).mark, func(x *steady) { x.bulk(1 << 20) }, 0},
+		{"reordered", plain, (*steady).reorder, func(x *steady) { x.reordered(60_000) }, 0},
+		{"reordered super-segments", super, (*steady).reorder, func(x *steady) { x.reordered(1 << 20) }, 0},
+		{"bulk by BBR", super, nil, func(x *steady) { x.bulk(1 << 20) }, CongestionBBR},
+		{"losses and BBR", plain, (*steady).lose, func(x *steady) { x.recovered(200_000) }, CongestionBBR},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// Reno grows by what is acknowledged, CUBIC by time, which hardly passes here.
-			x := newSteady(t, &Options{NoDelay: true, Congestion: CongestionReno}, c.configure)
+			orDefault(&c.control, CongestionReno)
+			x := newSteady(t, &Options{NoDelay: true, Congestion: c.control}, c.configure)
 			if c.link != nil {
 				c.link(x)
 			}

@@ -336,7 +336,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 // switchCongestionControl goes on from the windows that the old one leaves.
 func (s *Stack) switchCongestionControl(c *conn, now Time) {
 	old := c.cc.save()
-	c.cc = newCongestionControl(c.opt.Congestion)
+	c.cc = newCongestionControl(c.opt.Congestion, s.probeSeed(c))
 	c.cc.init(now, c.mss, old.cwnd)
 	if old.ssthresh < maxCwnd {
 		c.cc.onLoss(now, old.cwnd)

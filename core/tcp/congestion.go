@@ -12,6 +12,7 @@ type CongestionControl uint8
 const (
 	CongestionReno  CongestionControl = 1 + iota // NewReno, RFC 5681 and RFC 6582
 	CongestionCubic                              // CUBIC, RFC 9438
+	CongestionBBR                                // BBRv3, draft-ietf-ccwg-bbr
 	numCongestionControls
 )
 
@@ -21,6 +22,8 @@ func (c CongestionControl) String() string {
 		return "reno"
 	case CongestionCubic:
 		return "cubic"
+	case CongestionBBR:
+		return "bbr"
 	default:
 		return fmt.Sprintf("congestion control %d", uint8(c))
 	}
@@ -33,7 +36,7 @@ func ParseCongestionControl(name string) (CongestionControl, error) {
 			return c, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: unknown congestion control %q: want %v or %v", ErrInvalid, name, CongestionReno, CongestionCubic)
+	return 0, fmt.Errorf("%w: unknown congestion control %q: want %v, %v or %v", ErrInvalid, name, CongestionReno, CongestionCubic, CongestionBBR)
 }
 
 // congestionControl decides how much may be in flight. Sizes are bytes. A value belongs to one connection.
@@ -42,8 +45,10 @@ type congestionControl interface {
 
 	// init starts a connection, whose first window is initialWindow (RFC 6928).
 	init(now Time, mss, initialWindow int)
-	// onAck says that new data was delivered outside recovery.
+	// onAck says that new data was delivered outside recovery; or in it as well, to one that keepsWindow.
 	onAck(a *ackSample)
+	// onLost says that something was deemed lost, before onLoss or onTimeout does if they follow.
+	onLost(l lostSample)
 	// onLoss enters recovery; flight is FlightSize of RFC 5681: all that is sent and not cumulatively acknowledged.
 	onLoss(now Time, flight int)
 	// onCongestion says that marked packets were echoed (RFC 3168 §6.1.2), of the flight before: at most once a round trip,
@@ -53,11 +58,13 @@ type congestionControl interface {
 	onRecoveryExit(now Time)
 	// onTimeout says that the retransmission timer expired, first that it did for the first time on this data.
 	onTimeout(now Time, flight int, first bool)
-	// onIdle is called before data is sent when none was for longer than rto (RFC 5681 §4.1).
-	onIdle(now Time, rto time.Duration)
+	// onIdle is called before data is sent while nothing is in flight, and nothing was sent for idle.
+	onIdle(now Time, idle, rto time.Duration)
 	// onMSS says that segments carry mss bytes from now on.
 	onMSS(mss int)
 
+	// keepsWindow says that cwnd rules in recovery too, in place of PRR.
+	keepsWindow() bool
 	cwnd() int
 	ssthresh() int
 	// pacingRate returns bytes per second, and 0 before there is an RTT: not paced.
@@ -73,12 +80,28 @@ type ackSample struct {
 	now           Time
 	acked         int           // bytes that open the window: newly acknowledged; 0 for an ACK that does not advance SND.UNA
 	inFlight      int           // before the ACK
+	pipe          int           // after it
+	newlyLost     int           // bytes that it showed to be lost
 	rtt           time.Duration // of this ACK; 0 when it gives none
 	minRTT, srtt  time.Duration
 	windowLimited bool   // the congestion window was what held the sender back
 	paced         bool   // what is sent is spread over the round trip
 	delivered     uint64 // all that was ever delivered, this ACK's share included
+	inRecovery    bool
 	rate          rateSample
+
+	// limited is the answer: what is in flight is kept low on purpose, and rates measured of it are lower bounds.
+	limited bool
+}
+
+// lostSample is a part of the sequence space that is deemed lost.
+type lostSample struct {
+	now        Time
+	delivered  uint64 // all that was ever delivered
+	size       int
+	txInFlight int // in flight when it was sent, with it
+	lost       int // deemed lost since, with it
+	appLimited bool
 }
 
 // ccState is a congestion control's memory of one moment.
@@ -87,13 +110,16 @@ type ccState struct {
 	cubic          cubicCurve // of CUBIC only
 }
 
-// newCongestionControl returns the congestion control c, which the options have validated.
-func newCongestionControl(c CongestionControl) congestionControl {
+// newCongestionControl returns the congestion control c, which the options have validated. What it draws at random follows
+// from seed.
+func newCongestionControl(c CongestionControl, seed uint64) congestionControl {
 	switch c {
 	case CongestionReno:
 		return new(reno)
 	case CongestionCubic:
 		return new(cubic)
+	case CongestionBBR:
+		return &bbr{seed: seed}
 	default:
 		panic(fmt.Sprintf("tcp: %v is not valid", c))
 	}
@@ -128,8 +154,10 @@ func (w *ccWindow) start(mss, initialWindow int) {
 	*w = ccWindow{window: min(initialWindow, maxCwnd), threshold: maxCwnd, mss: mss, initial: initialWindow}
 }
 
-func (w *ccWindow) cwnd() int     { return w.window }
-func (w *ccWindow) ssthresh() int { return w.threshold }
+func (w *ccWindow) onLost(lostSample) {}
+func (w *ccWindow) keepsWindow() bool { return false }
+func (w *ccWindow) cwnd() int         { return w.window }
+func (w *ccWindow) ssthresh() int     { return w.threshold }
 
 // grow adds n bytes to the window.
 func (w *ccWindow) grow(n int) { w.window = min(w.window+n, maxCwnd) }

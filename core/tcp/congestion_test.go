@@ -12,7 +12,7 @@ const ccMSS = 1000
 
 // ccStart returns a congestion control in the middle of a connection.
 func ccStart(c CongestionControl, window, threshold int) congestionControl {
-	cc := newCongestionControl(c)
+	cc := newCongestionControl(c, 1)
 	cc.init(0, ccMSS, 10*ccMSS)
 	switch cc := cc.(type) {
 	case *reno:
@@ -28,21 +28,22 @@ func ccAck(now Time, n int, rtt time.Duration) *ackSample {
 	return &ackSample{now: now, acked: n, rtt: rtt, srtt: rtt, minRTT: rtt, windowLimited: true, paced: true}
 }
 
+// forEachCC runs a test with each congestion control that is a window: what a model does is tested beside it.
 func forEachCC(t *testing.T, f func(t *testing.T, c CongestionControl)) {
-	for c := CongestionReno; c < numCongestionControls; c++ {
+	for c := CongestionReno; c <= CongestionCubic; c++ {
 		t.Run(c.String(), func(t *testing.T) { f(t, c) })
 	}
 }
 
 func TestCongestionControlNames(t *testing.T) {
-	forEachCC(t, func(t *testing.T, c CongestionControl) {
+	for c := CongestionReno; c < numCongestionControls; c++ {
 		if got, err := ParseCongestionControl(c.String()); got != c || err != nil {
 			t.Errorf("Parse(%q) = %v, %v", c.String(), got, err)
 		}
-		if got := newCongestionControl(c).name(); got != c {
+		if got := newCongestionControl(c, 1).name(); got != c {
 			t.Errorf("name = %v", got)
 		}
-	})
+	}
 	for _, name := range []string{"", "vegas", "congestion control 0", "Reno"} {
 		if _, err := ParseCongestionControl(name); !errors.Is(err, ErrInvalid) {
 			t.Errorf("Parse(%q): %v", name, err)
@@ -68,7 +69,7 @@ func TestInitialWindow(t *testing.T) {
 func TestCongestionSlowStartDoublesPerRoundTrip(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		for _, acks := range []int{1, 2, 10} {
-			cc := newCongestionControl(c)
+			cc := newCongestionControl(c, 1)
 			cc.init(0, ccMSS, 10*ccMSS)
 			if cc.cwnd() != 10*ccMSS || cc.ssthresh() != maxCwnd {
 				t.Fatalf("cwnd %d, ssthresh %d at the start", cc.cwnd(), cc.ssthresh())
@@ -185,12 +186,12 @@ func TestCongestionTimeout(t *testing.T) {
 func TestCongestionRestartAfterIdle(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		cc := ccStart(c, 100*ccMSS, 20*ccMSS)
-		cc.onIdle(5, time.Second)
+		cc.onIdle(5, 2*time.Second, time.Second)
 		if cc.cwnd() != 10*ccMSS || cc.ssthresh() != 75*ccMSS {
 			t.Errorf("cwnd %d, ssthresh %d", cc.cwnd(), cc.ssthresh())
 		}
 		cc = ccStart(c, 3*ccMSS, 20*ccMSS)
-		cc.onIdle(5, time.Second)
+		cc.onIdle(5, 2*time.Second, time.Second)
 		if cc.cwnd() != 3*ccMSS || cc.ssthresh() != 20*ccMSS {
 			t.Errorf("small window: cwnd %d, ssthresh %d", cc.cwnd(), cc.ssthresh())
 		}
@@ -274,7 +275,7 @@ func TestCongestionInvariants(t *testing.T) {
 
 func ccInvariants(t *testing.T, c CongestionControl, r *rand.Rand) {
 	t.Helper()
-	cc := newCongestionControl(c)
+	cc := newCongestionControl(c, 1)
 	mss := 500 + r.IntN(9000)
 	now := Time(r.Int64N(1 << 50))
 	cc.init(now, mss, initialWindow(mss, 10))
@@ -294,7 +295,7 @@ func ccInvariants(t *testing.T, c CongestionControl, r *rand.Rand) {
 			saved = cc.save()
 			cc.onTimeout(now, flight, r.IntN(2) == 0)
 		case 3:
-			cc.onIdle(now, time.Second)
+			cc.onIdle(now, 2*time.Second, time.Second)
 		case 4:
 			mss = 500 + r.IntN(9000)
 			cc.onMSS(mss)

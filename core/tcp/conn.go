@@ -42,8 +42,9 @@ type conn struct {
 	peerMSS       uint16
 	tsOffset      uint32
 	flowLabel     uint32
-	mss           int   // payload of a full segment: timestamps taken off
-	err           error // why the connection ended
+	lost          uint32 // bytes ever deemed lost, modulo 2^32 (C.lost)
+	mss           int    // payload of a full segment: timestamps taken off
+	err           error  // why the connection ended
 
 	snd sendVars
 	rcv recvVars

@@ -156,7 +156,10 @@ func (c *cubic) onTimeout(_ Time, flight int, first bool) {
 	c.leaveAvoidance()
 }
 
-func (c *cubic) onIdle(Time, time.Duration) {
+func (c *cubic) onIdle(_ Time, idle, rto time.Duration) {
+	if idle <= rto {
+		return
+	}
 	c.restart()
 	c.leaveAvoidance()
 }

@@ -64,7 +64,7 @@ func TestECNSuperSegment(t *testing.T) {
 // The reduction covers what was outstanding, over the wrap of sequence numbers.
 func TestECNReductionOverWrap(t *testing.T) {
 	s := &Stack{}
-	c := &conn{ecn: &ecnState{feedback: ECNFeedbackClassic, capable: true}, cc: newCongestionControl(CongestionReno), mss: ccMSS}
+	c := &conn{ecn: &ecnState{feedback: ECNFeedbackClassic, capable: true}, cc: newCongestionControl(CongestionReno, 1), mss: ccMSS}
 	c.cc.init(0, ccMSS, 40*ccMSS)
 	c.snd.una, c.snd.nxt = seqnum.Value(0xffffff00), seqnum.Value(0x100)
 	for _, step := range []struct {

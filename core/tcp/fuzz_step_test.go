@@ -12,7 +12,7 @@ func fuzzOptions(in *input) Options {
 	bits := in.byte()
 	opt := Options{
 		NoTimestamps: bits&1 != 0, NoSACK: bits&2 != 0, NoWindowScale: bits&4 != 0, NoDelay: bits&8 != 0,
-		QuickAck: bits&16 != 0, NoPacing: bits&32 != 0, Congestion: CongestionReno + CongestionControl(bits>>6&1),
+		QuickAck: bits&16 != 0, NoPacing: bits&32 != 0, Congestion: CongestionReno + CongestionControl((bits>>6)%3),
 		RecvBuffer: 1 + in.int(1<<16)<<(in.byte()%8), SendBuffer: 1 + in.int(1<<16),
 	}
 	if bits&128 != 0 {

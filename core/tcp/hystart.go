@@ -36,7 +36,7 @@ func (h *hystart) onAck(a *ackSample, mss int) (growth int, done bool) {
 		growth = min(growth, hystartLimit*mss)
 	}
 	if h.baseline != 0 {
-		growth = max(growth/hystartGrowth, 1)
+		growth /= hystartGrowth
 	}
 	return growth, done
 }

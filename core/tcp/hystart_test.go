@@ -17,7 +17,7 @@ type slowStartFlow struct {
 }
 
 func newSlowStartFlow(c CongestionControl) *slowStartFlow {
-	f := &slowStartFlow{cc: newCongestionControl(c), now: 1, paced: true}
+	f := &slowStartFlow{cc: newCongestionControl(c, 1), now: 1, paced: true}
 	f.cc.init(f.now, ccMSS, 10*ccMSS)
 	return f
 }

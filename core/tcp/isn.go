@@ -21,6 +21,7 @@ const (
 	hashCookie
 	hashCookieIRS
 	hashFlowLabel
+	hashProbeSeed
 )
 
 // isnGenerator makes what a connection starts to count from: its initial sequence number and its timestamp offset.
@@ -52,4 +53,12 @@ func (g *isnGenerator) tsOffset(local, remote wire.Addr) uint32 {
 	lhi, llo := local.Hash64()
 	rhi, rlo := remote.Hash64()
 	return uint32(sipHash(g.key, lhi, llo, rhi, rlo, hashTimestamp))
+}
+
+// probeSeed seeds what the congestion control of a connection draws at random, so that flows of one path don't act in step.
+func (s *Stack) probeSeed(c *conn) uint64 {
+	lhi, llo := c.tuple.local.Hash64()
+	rhi, rlo := c.tuple.remote.Hash64()
+	ports := uint64(c.tuple.localPort)<<48 | uint64(c.tuple.remotePort)<<32
+	return sipHash(s.isn.key, lhi, llo, rhi, rlo, ports|hashProbeSeed)
 }

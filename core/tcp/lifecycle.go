@@ -129,7 +129,7 @@ func (s *Stack) establish(c *conn, now Time, seg *wire.Segment) {
 	if c.rtt.srtt == 0 && c.synRetries > 0 {
 		c.rtt.synLost = true // RFC 6298 §5.7
 	}
-	c.cc = newCongestionControl(c.opt.Congestion)
+	c.cc = newCongestionControl(c.opt.Congestion, s.probeSeed(c))
 	window := initialWindow(c.mss, s.cfg.InitialWindow)
 	if c.synRetries > 0 {
 		window = c.mss // RFC 6928 §2: after a lost SYN or SYN-ACK, RFC 5681's loss window

@@ -19,8 +19,9 @@ const (
 	unpacedSegments = 10
 )
 
-// paced reports whether the data of a connection is spread over the round trip.
-func (c *conn) paced() bool { return !c.opt.NoPacing }
+// paced reports whether the data of a connection is spread over the round trip. BBR's rate is its answer to the path, so
+// that it can't do without.
+func (c *conn) paced() bool { return !c.opt.NoPacing || c.opt.Congestion == CongestionBBR }
 
 // pacingRate is the rate to send at, in bytes per second; 0 for as fast as the window allows.
 func (c *conn) pacingRate() uint64 {

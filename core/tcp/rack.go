@@ -107,6 +107,7 @@ func (s *Stack) detectRACK(c *conn, now Time) (found bool) {
 			wait = max(wait, remaining)
 		} else if c.sent.lose(r) {
 			found = true
+			s.noteLost(c, now, r)
 		}
 	}
 	if wait > 0 {

@@ -21,7 +21,15 @@ type txStamp struct {
 	delivered     uint64
 	deliveredTime Time
 	firstSentTime Time
+	inFlight      uint32 // tx.in_flight: with the segment
+	lost          uint32 // C.lost, modulo 2^32
 	appLimited    bool
+}
+
+// sameMoment reports whether two stamps differ by what they have added to the flight alone.
+func (s txStamp) sameMoment(o txStamp) bool {
+	s.inFlight = o.inFlight
+	return s == o
 }
 
 // rateSample is the outcome of one ACK. The zero sample is where one begins.
@@ -30,13 +38,18 @@ type rateSample struct {
 	interval       time.Duration // 0 when there is no sample
 	appLimited     bool          // the application left the pipe idle: the rate is a lower bound
 
+	txInFlight int // in flight when what gives the sample was sent, with it
+	lost       int // deemed lost since
+
 	taken                   bool
+	priorLost               uint32
 	priorDelivered          uint64
 	sendElapsed, ackElapsed time.Duration
 }
 
-// onSent returns the stamp of a segment that leaves now, while inFlight bytes are on their way (without it).
-func (r *rateState) onSent(now Time, inFlight int) txStamp {
+// onSent returns the stamp of a segment of n bytes that leaves now, while inFlight bytes are on their way (without it) and
+// lost were ever deemed lost.
+func (r *rateState) onSent(now Time, inFlight, n int, lost uint32) txStamp {
 	if inFlight == 0 {
 		// An idle pipe: the interval must not count the pause.
 		r.firstSentTime, r.deliveredTime = now, now
@@ -45,6 +58,8 @@ func (r *rateState) onSent(now Time, inFlight int) txStamp {
 		delivered:     r.delivered,
 		deliveredTime: r.deliveredTime,
 		firstSentTime: r.firstSentTime,
+		inFlight:      uint32(inFlight + n),
+		lost:          lost,
 		appLimited:    r.appLimited != 0,
 	}
 }
@@ -62,6 +77,7 @@ func (r *rateState) onAcked(now Time, s *txStamp, sentAt Time, n int, rs *rateSa
 	rs.taken = true
 	rs.priorDelivered = s.delivered
 	rs.appLimited = s.appLimited
+	rs.txInFlight, rs.priorLost = int(s.inFlight), s.lost
 	rs.sendElapsed = time.Duration(sentAt - s.firstSentTime)
 	rs.ackElapsed = time.Duration(now - s.deliveredTime)
 	r.firstSentTime = sentAt

@@ -15,7 +15,7 @@ type ratePacket struct {
 }
 
 func rateSend(r *rateState, now Time, inFlight, size int) ratePacket {
-	return ratePacket{r.onSent(now, inFlight), now, size}
+	return ratePacket{r.onSent(now, inFlight, size, 0), now, size}
 }
 
 // rateAck acknowledges the packets with one ACK.

@@ -41,9 +41,9 @@ type ackEvent struct {
 	priorPipe int
 }
 
-// window is what may be in flight: cwnd, or in fast recovery what PRR says.
+// window is what may be in flight: cwnd, or in fast recovery what PRR says, if the congestion control leaves it to it.
 func (c *conn) window() int {
-	if c.recovery.phase == phaseRecovery {
+	if c.recovery.phase == phaseRecovery && !c.cc.keepsWindow() {
 		return c.undo.prr.window
 	}
 	return c.cc.cwnd()
@@ -71,26 +71,59 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		c.ecn.noteReduction(c.snd.nxt)
 	}
 	s.probeArrived(c, now)
+	lost := c.lost
 	found := s.detectLoss(c, now, e) && !s.probeLost(c)
 	if r.phase == phaseOpen && found {
 		s.enterRecovery(c, now, e.priorPipe)
 	}
-	if r.phase == phaseRecovery {
+	if r.phase == phaseRecovery && !c.cc.keepsWindow() {
 		c.undo.prr.onAck(c.deliveredBy(e), c.pipe(), c.cc.ssthresh(), c.mss, e.advanced && !found, found && !c.sackOn)
 	} else if e.bytes > 0 {
-		s.sample = ackSample{
-			now: now, acked: e.bytes, inFlight: e.priorPipe, rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
-			windowLimited: e.priorUna.Less(c.snd.limitedUntil) && !e.congested, paced: c.paced(), rate: e.rate, delivered: c.rate.delivered,
-		}
-		switch {
-		case !e.advanced:
-			// RFC 5681 §3.2: duplicate ACKs don't open the window, and RFC 3042 §2: what they let out must not "change" it.
-			s.sample.acked = 0
-		case !c.sackOn: // each duplicate ACK told of a segment that has arrived, which counts no more than what was SACKed
-			s.sample.acked = max(e.bytes-duplicates*c.mss, min(e.bytes, c.mss))
-		}
-		c.cc.onAck(&s.sample)
+		s.tellDelivered(c, now, e, duplicates, int(c.lost-lost))
 	}
+}
+
+// tellDelivered lets congestion control know what an ACK delivered, after so many duplicates.
+func (s *Stack) tellDelivered(c *conn, now Time, e *ackEvent, duplicates, newlyLost int) {
+	a := &s.sample
+	*a = ackSample{
+		now: now, acked: e.bytes, inFlight: e.priorPipe, pipe: c.pipe(), newlyLost: newlyLost,
+		rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
+		windowLimited: e.priorUna.Less(c.snd.limitedUntil) && !e.congested, paced: c.paced(), inRecovery: c.recovery.phase != phaseOpen,
+		rate: e.rate, delivered: c.rate.delivered,
+	}
+	a.rate.lost = int(c.lost - a.rate.priorLost)
+	switch {
+	case c.cc.keepsWindow(): // from a model, not by what comes in order
+	case !e.advanced:
+		// RFC 5681 §3.2: duplicate ACKs don't open the window, and RFC 3042 §2: what they let out must not "change" it.
+		a.acked = 0
+	case !c.sackOn: // each duplicate ACK told of a segment that has arrived, which counts no more than what was SACKed
+		a.acked = max(e.bytes-duplicates*c.mss, min(e.bytes, c.mss))
+	}
+	c.cc.onAck(a)
+	if a.limited {
+		c.rate.markAppLimited(a.pipe)
+	}
+}
+
+// noteLost counts a record that was just deemed lost, and lets congestion control know.
+func (s *Stack) noteLost(c *conn, now Time, r *record) {
+	n := int(r.size())
+	c.lost += uint32(n)
+	c.cc.onLost(lostSample{
+		now: now, delivered: c.rate.delivered, size: n, txInFlight: int(r.stamp.inFlight), lost: int(c.lost - r.stamp.lost),
+		appLimited: r.stamp.appLimited,
+	})
+}
+
+// loseFirst deems the first segment lost, for peers without SACK (RFC 6582 §3.2).
+func (s *Stack) loseFirst(c *conn, now Time) bool {
+	if !c.sent.loseFirst(&s.records, c.mss) {
+		return false
+	}
+	s.noteLost(c, now, c.sent.at(0))
+	return true
 }
 
 // deliveredBy is DeliveredData of RFC 9937 §5. Without SACK each duplicate ACK stands for a segment, and the ACK that
@@ -125,14 +158,14 @@ func (s *Stack) detectLoss(c *conn, now Time, e *ackEvent) bool {
 	case e.advanced:
 		r.dupAcks = 0
 		// RFC 6582 §3.2 step 3, partial acknowledgment: the first segment that it does not cover is lost too.
-		return r.phase == phaseRecovery && c.sent.loseFirst(&s.records, c.mss)
+		return r.phase == phaseRecovery && s.loseFirst(c, now)
 	case e.duplicate && r.phase != phaseLoss:
 		if r.dupAcks < dupThresh || int(r.dupAcks+1)*c.mss < c.flight() {
 			r.dupAcks++
 		}
 		// RFC 6582 §3.2 step 2: an ACK that does not cover more than the last recovery point answers what that episode sent
 		// again needlessly.
-		return r.phase == phaseOpen && r.dupAcks == dupThresh && c.snd.una != r.point && c.sent.loseFirst(&s.records, c.mss)
+		return r.phase == phaseOpen && r.dupAcks == dupThresh && c.snd.una != r.point && s.loseFirst(c, now)
 	}
 	return false
 }
@@ -153,8 +186,10 @@ func (s *Stack) enterRecovery(c *conn, now Time, flight int) {
 }
 
 func (s *Stack) endRecovery(c *conn, now Time) {
-	if c.recovery.phase == phaseRecovery {
+	if c.recovery.phase == phaseRecovery || c.cc.keepsWindow() {
 		c.cc.onRecoveryExit(now)
+	}
+	if c.recovery.phase == phaseRecovery {
 		c.rack.recovered()
 	}
 	c.recovery.phase = phaseOpen
@@ -184,7 +219,9 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 		s.stats.SACKReneging++
 	}
 	s.beginUndo(c)
+	lost := c.sent.lost
 	c.sent.loseAll(reneged)
+	c.lost += uint32(c.sent.lost - lost)
 	s.probeLost(c)
 	s.suspectBlackHole(c, now)
 	c.cc.onTimeout(now, c.flight(), first)

@@ -57,7 +57,10 @@ func (r *reno) onTimeout(_ Time, flight int, first bool) {
 	r.avoided = 0
 }
 
-func (r *reno) onIdle(Time, time.Duration) {
+func (r *reno) onIdle(_ Time, idle, rto time.Duration) {
+	if idle <= rto {
+		return
+	}
 	r.restart()
 	r.avoided = 0
 }

@@ -62,11 +62,11 @@ func (b *scoreboard) push(pool *recordPool, r record) {
 		if last.end != r.start {
 			panic(fmt.Sprintf("tcp: scoreboard gap from %d to %d", last.end, r.start))
 		}
-		if last.sentAt == r.sentAt && last.flags == 0 && last.stamp == r.stamp && last.size() < maxRecord {
+		if last.sentAt == r.sentAt && last.flags == 0 && last.stamp.sameMoment(r.stamp) && last.size() < maxRecord {
 			if last.segment == 0 || r.segment != last.segment || int(last.size())%int(last.segment) != 0 {
 				last.segment = 0
 			}
-			last.end = r.end
+			last.end, last.stamp = r.end, r.stamp
 			return
 		}
 	} else {

@@ -164,7 +164,7 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 	}
 	// One reading of the clock may serve a whole batch of ACKs. RACK orders what has one time by sequence number, so a
 	// retransmission is later by a nanosecond than what was sent before it.
-	c.sent.resent(i, mss, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe()))
+	c.sent.resent(i, mss, c.stampData(max(now, c.snd.idleSince+1)), c.rate.onSent(now, c.pipe(), n, c.lost))
 	c.stat.bytesRetrans += uint64(n)
 	segments := wireSegments(n, mss)
 	c.stat.retransmitted += segments
@@ -236,7 +236,7 @@ func (s *Stack) transmitNew(c *conn, now Time, t *Transmit, n, mss int) {
 		c.snd.small = c.snd.nxt
 	}
 	c.sent.push(&s.records, record{
-		start: start, end: c.snd.nxt, segment: uint16(mss), sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe),
+		start: start, end: c.snd.nxt, segment: uint16(mss), sentAt: c.stampData(now), stamp: c.rate.onSent(now, pipe, n, c.lost),
 	})
 	c.forcePartial = false
 	if c.undo != nil {
@@ -329,9 +329,7 @@ func (s *Stack) watchProgress(c *conn, now Time) {
 
 // leaveIdle is called before data goes out while nothing is outstanding.
 func (s *Stack) leaveIdle(c *conn, now Time) {
-	if idle := now.Sub(c.snd.idleSince); idle > c.rto() {
-		c.cc.onIdle(now, c.rto()) // RFC 5681 §4.1
-	}
+	c.cc.onIdle(now, now.Sub(c.snd.idleSince), c.rto())
 	c.snd.progressAt = now
 }
 

@@ -18,7 +18,7 @@ func TestUsageErrors(t *testing.T) {
 		{"connect", "accepts between 1 and 2 arg(s)"},
 		{"connect localhost", "is not HOST:PORT"},
 		{"connect --recv-buffer 4X 10.0.0.1:1", "not a size"},
-		{"connect --congestion vegas 10.0.0.1:1", "reno and cubic"},
+		{"connect --congestion vegas 10.0.0.1:1", "reno, cubic and bbr"},
 		{"connect --source here 10.0.0.1:1", "not an address"},
 		{"connect --transport pigeon 10.0.0.1:1", "data-socket"},
 		{"connect -4 -6 10.0.0.1:1", "none of the others can be"},

@@ -24,7 +24,7 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.options.InitialRTO, "rto-initial", 0, "retransmission timeout before the first RTT sample, such as 200ms")
 	flags.Var(&f.recv, "recv-buffer", "fixed receive buffer, and so the largest receive window: 64K, 4M; else it tunes itself")
 	flags.Var(&f.send, "send-buffer", "fixed send buffer: 64K, 4M; else it tunes itself")
-	flags.Var(&f.congestion, "congestion", "congestion control: reno or cubic")
+	flags.Var(&f.congestion, "congestion", "congestion control: reno, cubic or bbr")
 	flags.DurationVar(&f.options.KeepAlive, "keepalive", 0, "idle time before keep-alive probes; negative switches them off")
 	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")
 	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")

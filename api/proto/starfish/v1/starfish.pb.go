@@ -66,6 +66,8 @@ const (
 	CongestionControl_CONGESTION_CONTROL_RENO CongestionControl = 1
 	// CUBIC: RFC 9438.
 	CongestionControl_CONGESTION_CONTROL_CUBIC CongestionControl = 2
+	// BBRv3: draft-ietf-ccwg-bbr. It paces in any case.
+	CongestionControl_CONGESTION_CONTROL_BBR CongestionControl = 3
 )
 
 // Enum value maps for CongestionControl.
@@ -74,11 +76,13 @@ var (
 		0: "CONGESTION_CONTROL_UNSPECIFIED",
 		1: "CONGESTION_CONTROL_RENO",
 		2: "CONGESTION_CONTROL_CUBIC",
+		3: "CONGESTION_CONTROL_BBR",
 	}
 	CongestionControl_value = map[string]int32{
 		"CONGESTION_CONTROL_UNSPECIFIED": 0,
 		"CONGESTION_CONTROL_RENO":        1,
 		"CONGESTION_CONTROL_CUBIC":       2,
+		"CONGESTION_CONTROL_BBR":         3,
 	}
 )
 
@@ -3874,11 +3878,12 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x03age\x18) \x01(\v2\x19.google.protobuf.DurationR\x03age\x126\n" +
 	"\tlast_sent\x18* \x01(\v2\x19.google.protobuf.DurationR\blastSent\x12>\n" +
 	"\rlast_received\x18+ \x01(\v2\x19.google.protobuf.DurationR\flastReceived\x12!\n" +
-	"\furgent_bytes\x18, \x01(\rR\vurgentBytes*r\n" +
+	"\furgent_bytes\x18, \x01(\rR\vurgentBytes*\x8e\x01\n" +
 	"\x11CongestionControl\x12\"\n" +
 	"\x1eCONGESTION_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CONGESTION_CONTROL_RENO\x10\x01\x12\x1c\n" +
-	"\x18CONGESTION_CONTROL_CUBIC\x10\x02*C\n" +
+	"\x18CONGESTION_CONTROL_CUBIC\x10\x02\x12\x1a\n" +
+	"\x16CONGESTION_CONTROL_BBR\x10\x03*C\n" +
 	"\x03Ecn\x12\x13\n" +
 	"\x0fECN_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aECN_OFF\x10\x01\x12\x0e\n" +
