@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"google.golang.org/protobuf/proto"
+
 	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
 )
 
@@ -113,6 +115,8 @@ type Options struct {
 	NoMTUProbing bool
 	// NoTimestamps, NoSACK and NoWindowScale leave the option out of the SYN.
 	NoTimestamps, NoSACK, NoWindowScale bool
+
+	set *starfishv1.Options // by Set
 }
 
 // proto returns the options that differ from zero, nil if there are none.
@@ -178,6 +182,9 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 			value := uint32(number.value)
 			*number.field = &value
 		}
+	}
+	if o.set != nil {
+		proto.Merge(msg, o.set)
 	}
 	return msg, nil
 }

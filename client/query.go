@@ -87,6 +87,19 @@ func (c *Client) Shutdown(ctx context.Context, id uint64, how starfishv1.Shutdow
 	})
 }
 
+// SetOptions changes options of a connection; those that only matter while opening are refused. It need not be one of this
+// client's.
+func (c *Client) SetOptions(ctx context.Context, id uint64, options Options) error {
+	msg, err := options.proto()
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, func(ctx context.Context) error {
+		_, err := c.api.SetOptions(ctx, &starfishv1.SetOptionsRequest{ConnectionId: id, Options: msg})
+		return err
+	})
+}
+
 // Abort has a connection reset. It need not be one of this client's.
 func (c *Client) Abort(ctx context.Context, id uint64) error {
 	return c.call(ctx, func(ctx context.Context) error {

@@ -19,11 +19,11 @@ then FIN. The ids are those that ss shows. With --listener they name listeners.`
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.endAll(cmd.Context(), args, func(ctx context.Context, c *client.Client, id uint64) error {
+			return a.forAll(cmd.Context(), args, func(ctx context.Context, c *client.Client, id uint64) error {
 				if listener {
-					return c.CloseListener(ctx, id)
+					return a.ended(id, c.CloseListener(ctx, id))
 				}
-				return c.CloseConnection(ctx, id)
+				return a.ended(id, c.CloseConnection(ctx, id))
 			})
 		},
 	}
@@ -39,15 +39,23 @@ func (a *app) abortCommand() *cobra.Command {
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.endAll(cmd.Context(), args, func(ctx context.Context, c *client.Client, id uint64) error {
-				return c.Abort(ctx, id)
+			return a.forAll(cmd.Context(), args, func(ctx context.Context, c *client.Client, id uint64) error {
+				return a.ended(id, c.Abort(ctx, id))
 			})
 		},
 	}
 }
 
-// endAll ends what the ids name. It goes on after an error.
-func (a *app) endAll(ctx context.Context, args []string, end func(context.Context, *client.Client, uint64) error) error {
+// ended says that something was told to end, unless there was an error.
+func (a *app) ended(id uint64, err error) error {
+	if err == nil {
+		a.say("ended", map[string]any{"id": id}, "%d has been told to end", id)
+	}
+	return err
+}
+
+// forAll does something to all that the ids name. It goes on after an error.
+func (a *app) forAll(ctx context.Context, args []string, do func(context.Context, *client.Client, uint64) error) error {
 	ids := make([]uint64, len(args))
 	for i, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
@@ -59,11 +67,9 @@ func (a *app) endAll(ctx context.Context, args []string, end func(context.Contex
 	return a.withClient(ctx, func(ctx context.Context, c *client.Client) error {
 		var failed failures
 		for _, id := range ids {
-			if err := end(ctx, c, id); err != nil {
+			if err := do(ctx, c, id); err != nil {
 				failed = append(failed, err)
-				continue
 			}
-			a.say("ended", map[string]any{"id": id}, "%d has been told to end", id)
 		}
 		if len(failed) == 0 {
 			return nil

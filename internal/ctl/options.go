@@ -31,6 +31,7 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.options.NoPacing, "no-pacing", false, "send a window at once instead of spreading it over the round trip")
 	flags.Var(&f.ecn, "ecn", "Explicit Congestion Notification: off, accept (when asked) or on (ask, too)")
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
+	flags.VarP(&optionValue{options: &f.options}, "option", "o", "any option of the API, such as ttl=5 or min_rto=30ms: see starfishctl set --help")
 	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "IPv4 only")
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "IPv6 only")
