@@ -49,10 +49,11 @@ func (c *SynCookies) UnmarshalText(text []byte) error {
 // any initial sequence number does.
 //
 // The second hash alone is what a segment fails by that came ahead of the handshake's ACK: it must not be answered by
-// RST, or a network that reorders would end connections that are about to be.
+// RST, or a network that reorders would end connections that are about to be. It has most of the bits: taken for the
+// handshake's ACK, such a segment would begin the stream in its middle. The first only tells who is owed an RST.
 const (
-	cookieIRSBits    = 9
-	cookieTupleBits  = 18
+	cookieIRSBits    = 21
+	cookieTupleBits  = 6
 	cookieIndexBits  = 3
 	cookieIRSMask    = 1<<cookieIRSBits - 1
 	cookieTupleMask  = 1<<cookieTupleBits - 1
