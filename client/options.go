@@ -111,6 +111,9 @@ type Options struct {
 	TrafficClass int
 	// ECN is Explicit Congestion Notification.
 	ECN ECN
+	// FastOpen is TCP Fast Open (RFC 7413): a listener takes data in the SYNs of peers that have connected before; a
+	// connection asks for the cookie that this needs. A SYN that the network doubles may deliver its data twice.
+	FastOpen bool
 	// NoMTUProbing takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMTUProbing bool
 	// NoTimestamps, NoSACK and NoWindowScale leave the option out of the SYN.
@@ -136,6 +139,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		UserTimeout:       setDuration(o.UserTimeout),
 		Linger:            setDuration(o.Linger),
 		ConnectTimeout:    setDuration(o.ConnectTimeout),
+		FastOpen:          setTrue(o.FastOpen),
 		NoMtuProbing:      setTrue(o.NoMTUProbing),
 		NoTimestamps:      setTrue(o.NoTimestamps),
 		NoSack:            setTrue(o.NoSACK),

@@ -16,6 +16,9 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 	}
 	c.rcv.lastAt = now
 	c.keepAliveSent = 0
+	if c.fastOpening && s.fastOpenAgain(c, seg) {
+		return
+	}
 	if !s.checkSequence(c, now, seg) {
 		return
 	}
@@ -35,6 +38,9 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 		return
 	}
 	c.keepTimestamp(now, seg)
+	if c.fastOpening {
+		s.fastOpened(c, now)
+	}
 	s.checkUrgent(c, seg)
 	s.noteMark(c, seg)
 	if !s.segmentText(c, now, seg) {
@@ -47,7 +53,7 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 func (s *Stack) arrivesSynSent(c *conn, now Time, seg *segment) {
 	// "First, check the ACK bit": acceptable when SND.UNA < SEG.ACK =< SND.NXT.
 	ackOK := seg.Flags.Has(wire.ACK)
-	if ackOK && seg.Ack != c.snd.iss.Add(1) {
+	if ackOK && !c.acksSyn(seg.Ack) {
 		s.resetFor(now, seg)
 		return
 	}
@@ -70,7 +76,7 @@ func (s *Stack) arrivesSynSent(c *conn, now Time, seg *segment) {
 		s.simultaneousOpen(c, now, seg)
 		return
 	}
-	c.snd.una = seg.Ack
+	s.synAcked(c, seg.Ack, &seg.Options)
 	if c.synRetries == 0 {
 		c.rtt.sample(now, now.Sub(c.opened), 1)
 	} else if c.timestampsOn && seg.Options.TSEcr != 0 {
@@ -250,11 +256,11 @@ func (s *Stack) checkAck(c *conn, now Time, seg *segment) bool {
 
 // synReceivedAck is the fifth check in SYN-RECEIVED: "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state".
 func (s *Stack) synReceivedAck(c *conn, now Time, seg *segment) bool {
-	if seg.Ack != c.snd.iss.Add(1) {
+	if !c.acksSyn(seg.Ack) {
 		s.resetFor(now, seg)
 		return false
 	}
-	c.snd.una = seg.Ack
+	s.synAcked(c, seg.Ack, &seg.Options)
 	c.synNow = false
 	s.establish(c, now, &seg.Segment)
 	s.post(c, EventEstablished|EventWritable)

@@ -97,18 +97,19 @@ func (s *Stack) user(id ConnID) (*conn, error) {
 }
 
 // Send moves as much from the front of data to the send queue as the buffer takes, by reference, and returns how much
-// (RFC 9293 §3.10.2). When that is less than there is, EventWritable follows once there is room.
+// (RFC 9293 §3.10.2). When that is less than there is, EventWritable follows once there is room. Data wait for EventEstablished
+// but with Options.FastOpen: what is sent right after Connect goes with the SYN, if the listener has given a cookie before.
 func (s *Stack) Send(now Time, id ConnID, data *zbuf.Chain) (int, error) {
 	s.begin(now)
 	c, err := s.user(id)
 	switch {
 	case err != nil:
 		return 0, err
-	case c.state == StateSynSent || c.state == StateSynReceived:
+	case c.opening() && !c.opt.FastOpen:
 		return 0, ErrNotConnected
 	case finQueued.has(c.state):
 		return 0, ErrShutdown
-	case !maySendData.has(c.state):
+	case !maySendData.has(c.state) && !c.opening():
 		return 0, c.endReason(ErrClosed)
 	}
 	n := data.MoveTo(&c.sendq, s.sendSpace(c))
@@ -118,6 +119,9 @@ func (s *Stack) Send(now Time, id ConnID, data *zbuf.Chain) (int, error) {
 	}
 	return n, nil
 }
+
+// opening reports whether the handshake of a connection that we opened is still going on.
+func (c *conn) opening() bool { return c.state == StateSynSent || c.state == StateSynReceived }
 
 // endReason is the error of a call on a connection that has ended.
 func (c *conn) endReason(otherwise error) error {
@@ -310,7 +314,7 @@ func (s *Stack) SetOptions(now Time, id ConnID, o *Options) error {
 	opt.NoDelay, opt.QuickAck, opt.Cork, opt.NoPacing = o.NoDelay, o.QuickAck, o.Cork, o.NoPacing
 	opt.NoMTUProbing = o.NoMTUProbing
 	opt.NoTimestamps, opt.NoSACK, opt.NoWindowScale = settled.NoTimestamps, settled.NoSACK, settled.NoWindowScale
-	opt.ECN, opt.FixedISN = settled.ECN, settled.FixedISN
+	opt.ECN, opt.FixedISN, opt.FastOpen = settled.ECN, settled.FixedISN, settled.FastOpen
 	c.opt = &opt
 	if c.cc != nil && c.opt.Congestion != settled.Congestion {
 		s.switchCongestionControl(c, now)

@@ -80,6 +80,9 @@ func (s *Stack) checkConn(c *conn) error {
 	if onWire := c.state != StateClosed && c.state != StateTimeWait; onWire != c.inFlows {
 		return fmt.Errorf("on the wire: %v", c.inFlows)
 	}
+	if r := s.syns.get(c.tuple); c.fastOpening != (c.inFlows && r != nil && r.conn == c) {
+		return fmt.Errorf("by fast open: %v", c.fastOpening)
+	}
 	if c.orphan != (c.released && c.inFlows) {
 		return fmt.Errorf("an orphan: %v", c.orphan)
 	}
@@ -127,7 +130,7 @@ func (c *conn) checkOffWire() error {
 // checkSendSequence: SND.UNA, SND.NXT, the send queue, the records and our FIN tell the same story.
 func (c *conn) checkSendSequence() error {
 	if !synchronized.has(c.state) {
-		if c.snd.una != c.snd.iss || c.snd.nxt != c.snd.iss.Add(1) || c.sent.len() != 0 || c.sendq.End() != 0 {
+		if c.snd.una != c.snd.iss || c.snd.nxt != c.snd.iss.Add(1) || c.sent.len() != 0 || c.sendq.Start() != 0 || c.sendq.End() != 0 && !c.opt.FastOpen {
 			return fmt.Errorf("una %d and nxt %d after iss %d", c.snd.una, c.snd.nxt, c.snd.iss)
 		}
 		return nil
@@ -356,7 +359,7 @@ func (s *Stack) checkListeners() error {
 // checkRecords: handshakes and TIME-WAIT records are found by their tuples and wait in order.
 func (s *Stack) checkRecords() error {
 	for t, r := range s.syns.byTuple {
-		if r.tuple != t || r.listener.closed || !r.waiting.linked() || s.conns.byTuple[t] != nil {
+		if r.tuple != t || r.conn == nil && r.listener.closed || !r.waiting.linked() || s.conns.byTuple[t] != r.conn {
 			return fmt.Errorf("handshake of %v is out of place", t.remoteEndpoint())
 		}
 	}

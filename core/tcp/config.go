@@ -66,18 +66,20 @@ func (a *Autotuning) validate(name string) error {
 
 // Limits bound what one Stack holds. A zero field means the default.
 type Limits struct {
-	Connections    int   // established or opening by us; default 1,200,000
-	Listeners      int   // default 65,536
-	SynQueue       int   // handshakes in progress per listener, beyond which SynCookies decides; default 4,096
-	AcceptQueue    int   // default backlog of a listener when the user names none; default 4,096
-	TimeWait       int   // records; the oldest goes first; default 262,144
-	Orphans        int   // connections that their users have closed and that are still on the wire; default 65,536
-	OutOfOrder     int   // ranges in one reassembly queue; default 1,024
-	SentSegments   int   // records of one scoreboard; default 16,384
-	ReceiveMemory  int64 // bytes that connections hold for their users or have promised to take; default: half the pool's limit, divided by the shards
-	ResetsPerSec   int   // RSTs for what matches nothing, and other replies to strangers; default 10,000
-	ChallengeAcks  int   // per connection and second; RFC 5961 §7; default 10
-	DroppedReplies int   // replies waiting to be sent; default 1,024
+	Connections     int   // established or opening by us; default 1,200,000
+	Listeners       int   // default 65,536
+	SynQueue        int   // handshakes in progress per listener, beyond which SynCookies decides; default 4,096
+	AcceptQueue     int   // default backlog of a listener when the user names none; default 4,096
+	FastOpenQueue   int   // connections by TCP Fast Open of one listener before their first ACK (RFC 7413 §5.1); default 256
+	FastOpenCookies int   // of listeners that we connect to; the oldest goes first; default 4,096
+	TimeWait        int   // records; the oldest goes first; default 262,144
+	Orphans         int   // connections that their users have closed and that are still on the wire; default 65,536
+	OutOfOrder      int   // ranges in one reassembly queue; default 1,024
+	SentSegments    int   // records of one scoreboard; default 16,384
+	ReceiveMemory   int64 // bytes that connections hold for their users or have promised to take; default: half the pool's limit, divided by the shards
+	ResetsPerSec    int   // RSTs for what matches nothing, and other replies to strangers; default 10,000
+	ChallengeAcks   int   // per connection and second; RFC 5961 §7; default 10
+	DroppedReplies  int   // replies waiting to be sent; default 1,024
 }
 
 func (c *Config) setDefaults() error {
@@ -102,6 +104,8 @@ func (c *Config) setDefaults() error {
 	orDefault(&l.Listeners, 65_536)
 	orDefault(&l.SynQueue, 4096)
 	orDefault(&l.AcceptQueue, 4096)
+	orDefault(&l.FastOpenQueue, 256)
+	orDefault(&l.FastOpenCookies, 4096)
 	orDefault(&l.TimeWait, 262_144)
 	orDefault(&l.Orphans, 65_536)
 	orDefault(&l.OutOfOrder, 1024)
@@ -137,7 +141,7 @@ func (c *Config) validate() error {
 	}
 	for _, n := range []int64{
 		int64(c.InitialWindow), int64(c.TimeWait), int64(c.FinWait2), int64(l.Connections), int64(l.Listeners),
-		int64(l.SynQueue), int64(l.AcceptQueue), int64(l.TimeWait), int64(l.Orphans), int64(l.OutOfOrder), int64(l.SentSegments),
+		int64(l.SynQueue), int64(l.AcceptQueue), int64(l.TimeWait), int64(l.Orphans), int64(l.FastOpenQueue), int64(l.FastOpenCookies), int64(l.OutOfOrder), int64(l.SentSegments),
 		l.ReceiveMemory, int64(l.ResetsPerSec), int64(l.ChallengeAcks), int64(l.DroppedReplies),
 	} {
 		if n < 0 {

@@ -17,7 +17,9 @@ type conn struct {
 	state      State
 	released   bool // the user let go: an orphan from here on
 	inFlows    bool // the stack's tuple table points here
-	orphan     bool // released and still on the wire
+	// fastOpening: a connection by TCP Fast Open, which has a record of its handshake in the stack's synTable.
+	fastOpening bool
+	orphan      bool // released and still on the wire
 
 	ackNow        bool // an ACK is owed at once
 	probeNow      bool // a window or keep-alive probe is owed
@@ -39,6 +41,7 @@ type conn struct {
 	keepAliveSent uint8
 	synRetries    uint8
 	pathMTU       uint16
+	synData       uint16 // bytes that went with our SYN (RFC 7413)
 	peerMSS       uint16
 	tsOffset      uint32
 	flowLabel     uint32

@@ -20,6 +20,7 @@ const (
 	hashPortStart
 	hashCookie
 	hashCookieIRS
+	hashFastOpen
 	hashFlowLabel
 	hashProbeSeed
 )

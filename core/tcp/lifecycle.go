@@ -156,6 +156,9 @@ func (s *Stack) enterTimeWait(c *conn, now Time) {
 // leaveWire takes c off everything that packets and timers reach.
 func (s *Stack) leaveWire(c *conn) {
 	s.disarmAll(c)
+	if c.fastOpening {
+		s.endFastOpen(c)
+	}
 	if c.orphan {
 		c.orphan = false
 		s.stats.Orphans--

@@ -12,6 +12,7 @@ type listener struct {
 	opt               *Options
 	accept            acceptQueue
 	synCount          int
+	fastOpens         int // of these, by TCP Fast Open
 	closed            bool
 	inEvent           bool
 	accepted          uint64

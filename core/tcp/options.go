@@ -45,6 +45,10 @@ type Options struct {
 	SynRetries int
 	// SynAckRetries is how often a listener repeats its SYN-ACK.
 	SynAckRetries int
+	// FastOpen is TCP Fast Open (RFC 7413): on a listener, data in a SYN are taken from peers that have connected before; on
+	// a connection, data go with the SYN. A SYN that the network doubles may deliver its data twice (§2.1): only for users
+	// who can take that.
+	FastOpen bool
 	// MaxSegment bounds the maximum segment size announced and used (RFC 9293 §3.7.1).
 	MaxSegment int
 	// TTL is the IPv4 time to live and the IPv6 hop limit.
@@ -125,6 +129,7 @@ func (o Options) withDefaults(d *Options) Options {
 	o.QuickAck = o.QuickAck || d.QuickAck
 	o.Cork = o.Cork || d.Cork
 	o.NoPacing = o.NoPacing || d.NoPacing
+	o.FastOpen = o.FastOpen || d.FastOpen
 	o.NoMTUProbing = o.NoMTUProbing || d.NoMTUProbing
 	o.NoTimestamps = o.NoTimestamps || d.NoTimestamps
 	o.NoSACK = o.NoSACK || d.NoSACK

@@ -249,6 +249,9 @@ func (s *Stack) synTimeout(c *conn, now Time) {
 		s.closeConn(c, now, c.timeoutError())
 		return
 	}
+	if c.opt.FastOpen {
+		s.fastOpenCookies.spoil(cookieKey{c.tuple.local, c.tuple.remote})
+	}
 	c.synRetries++
 	c.backoff = min(c.backoff+1, maxBackoff)
 	s.stats.SynRetransmits++

@@ -23,6 +23,8 @@ type Stack struct {
 	listenerEvents              []*listener
 	replies                     replyQueue
 
+	fastOpenCookies cookieCache
+
 	isn        isnGenerator
 	ports      ports
 	records    recordPool

@@ -52,41 +52,47 @@ type Stats struct {
 	InSegs, OutSegs, RetransSegs                         uint64
 	InErrs, InCsumErrors, OutRsts                        uint64
 
-	InOctets, OutOctets uint64 // payload
-	Timeouts            uint64 // TCPTimeouts
-	FastRecoveries      uint64 // TCPSackRecovery and TCPRenoRecovery
-	LossProbes          uint64 // tail loss probes
-	Undone              uint64 // reductions taken back as spurious
-	DelayedAcks         uint64
-	DupAcksSent         uint64
-	ChallengeAcks       uint64
-	OFOQueue            uint64 // segments that came out of order
-	DSACKsSent          uint64 // TCPDSACKOldSent
-	KeepAliveProbes     uint64
-	WindowProbes        uint64
-	PMTUUpdates         uint64
-	MTUBlackHoles       uint64 // paths that seem to drop large packets without a word
-	MTUProbes           uint64
-	MTUProbeSuccesses   uint64 // TCPMTUPSuccess
-	MTUProbeFailures    uint64 // TCPMTUPFail
-	SynRetransmits      uint64
-	InCEPkts            uint64 // segments marked Congestion Experienced (RFC 3168), of the name in Linux's IpExt
-	ECNReductions       uint64 // reductions because a peer echoed congestion
-	ListenOverflows     uint64
-	SynCookiesSent      uint64
-	SynCookiesReceived  uint64
-	SynCookiesFailed    uint64 // ACKs with none, or one too old
-	TimeWaited          uint64
-	TimeWaitReused      uint64 // records that gave way to a new connection
-	TimeWaitOverflows   uint64 // records dropped early because of Limits.TimeWait
-	SACKReneging        uint64
-	AbortsOnTimeout     uint64 // user timeouts and exhausted keep-alives
-	AbortsOnData        uint64 // data that came after the user had closed
-	AbortsOnOrphans     uint64 // closes beyond Limits.Orphans
-	AbortsOnLinger      uint64 // orphans that did not finish within Options.Linger
-	AbortsOnClose       uint64 // closes with data unread
-	SoftICMPErrors      uint64
-	PacketsTooBig       uint64
+	InOctets, OutOctets    uint64 // payload
+	Timeouts               uint64 // TCPTimeouts
+	FastRecoveries         uint64 // TCPSackRecovery and TCPRenoRecovery
+	LossProbes             uint64 // tail loss probes
+	Undone                 uint64 // reductions taken back as spurious
+	DelayedAcks            uint64
+	DupAcksSent            uint64
+	ChallengeAcks          uint64
+	OFOQueue               uint64 // segments that came out of order
+	DSACKsSent             uint64 // TCPDSACKOldSent
+	KeepAliveProbes        uint64
+	WindowProbes           uint64
+	PMTUUpdates            uint64
+	MTUBlackHoles          uint64 // paths that seem to drop large packets without a word
+	MTUProbes              uint64
+	MTUProbeSuccesses      uint64 // TCPMTUPSuccess
+	MTUProbeFailures       uint64 // TCPMTUPFail
+	SynRetransmits         uint64
+	InCEPkts               uint64 // segments marked Congestion Experienced (RFC 3168), of the name in Linux's IpExt
+	ECNReductions          uint64 // reductions because a peer echoed congestion
+	ListenOverflows        uint64
+	FastOpenActive         uint64 // SYNs with a cookie
+	FastOpenActiveFails    uint64 // SYNs whose data were not acknowledged
+	FastOpenPassive        uint64 // connections by a cookie
+	FastOpenPassiveFails   uint64 // cookies that were not good, and connections whose handshake never ended
+	FastOpenOverflows      uint64 // good cookies beyond Limits.FastOpenQueue
+	FastOpenCookieRequests uint64
+	SynCookiesSent         uint64
+	SynCookiesReceived     uint64
+	SynCookiesFailed       uint64 // ACKs with none, or one too old
+	TimeWaited             uint64
+	TimeWaitReused         uint64 // records that gave way to a new connection
+	TimeWaitOverflows      uint64 // records dropped early because of Limits.TimeWait
+	SACKReneging           uint64
+	AbortsOnTimeout        uint64 // user timeouts and exhausted keep-alives
+	AbortsOnData           uint64 // data that came after the user had closed
+	AbortsOnOrphans        uint64 // closes beyond Limits.Orphans
+	AbortsOnLinger         uint64 // orphans that did not finish within Options.Linger
+	AbortsOnClose          uint64 // closes with data unread
+	SoftICMPErrors         uint64
+	PacketsTooBig          uint64
 
 	Problems [wire.NumProblems]uint64
 	Drops    [NumDrops]uint64
@@ -139,6 +145,12 @@ func (s *Stats) Each(visit func(name string, value uint64)) {
 		{"IpExtInCEPkts", s.InCEPkts},
 		{"TcpExtTCPECNReductions", s.ECNReductions},
 		{"TcpExtListenOverflows", s.ListenOverflows},
+		{"TcpExtTCPFastOpenActive", s.FastOpenActive},
+		{"TcpExtTCPFastOpenActiveFail", s.FastOpenActiveFails},
+		{"TcpExtTCPFastOpenPassive", s.FastOpenPassive},
+		{"TcpExtTCPFastOpenPassiveFail", s.FastOpenPassiveFails},
+		{"TcpExtTCPFastOpenListenOverflow", s.FastOpenOverflows},
+		{"TcpExtTCPFastOpenCookieReqd", s.FastOpenCookieRequests},
 		{"TcpExtSyncookiesSent", s.SynCookiesSent},
 		{"TcpExtSyncookiesRecv", s.SynCookiesReceived},
 		{"TcpExtSyncookiesFailed", s.SynCookiesFailed},

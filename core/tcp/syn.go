@@ -18,6 +18,7 @@ type synRecord struct {
 	sentAt   Time
 	retryAt  Time
 	ecn      ECNFeedback     // what was agreed to
+	conn     *conn           // by TCP Fast Open, which is there already; nil otherwise
 	retries  uint8           // SYN-ACKs sent again by timeout
 	waiting  link[synRecord] // in synTable.waiting, until the handshake ends
 	owed     link[synRecord] // in synTable.owed
@@ -41,16 +42,20 @@ func (t *synTable) remove(r *synRecord) {
 	r.waiting.leave()
 	r.owed.leave()
 	r.listener.synCount--
+	if r.conn != nil {
+		r.listener.fastOpens--
+	}
 	delete(t.byTuple, r.tuple)
 }
 
-// forget drops the handshakes of a listener that closes. The peer's next segment is answered by RST.
+// forget drops the handshakes of a listener that closes, but for those beside connections that the user has. The peer's
+// next segment is answered by RST.
 func (t *synTable) forget(l *listener) {
 	if l.synCount == 0 {
 		return
 	}
 	for _, r := range t.byTuple {
-		if r.listener == l {
+		if r.listener == l && r.conn == nil {
 			t.remove(r)
 		}
 	}
@@ -88,8 +93,7 @@ func (s *Stack) expireSyns(now Time) {
 		waiting := &s.syns.waiting[level]
 		for r := waiting.front(); r != nil && r.retryAt <= now; r = waiting.front() {
 			if int(r.retries) >= r.listener.opt.SynAckRetries {
-				s.syns.remove(r)
-				s.stats.AttemptFails++
+				s.giveUp(r, now)
 				continue
 			}
 			r.retries++
@@ -98,6 +102,17 @@ func (s *Stack) expireSyns(now Time) {
 			s.oweSynAck(r)
 		}
 	}
+}
+
+// giveUp ends a handshake whose peer has never answered, and the connection beside it.
+func (s *Stack) giveUp(r *synRecord, now Time) {
+	s.stats.AttemptFails++
+	if r.conn == nil {
+		s.syns.remove(r)
+		return
+	}
+	s.stats.FastOpenPassiveFails++
+	s.resetConn(r.conn, now, ErrTimeout)
 }
 
 // pollSynAck builds a SYN-ACK that is owed.
@@ -117,6 +132,10 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 		Window:  r.offered,
 		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
+	if r.conn != nil {
+		seg.Ack, seg.Window = r.conn.fastOpenWindow()
+		s.acknowledged(r.conn)
+	}
 	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass, s.flowLabel(&r.tuple, r.retries))
 	return true
 }
@@ -129,6 +148,7 @@ func (s *Stack) synAckOptions(opt *Options, t *tuple, peer *wire.Options, now Ti
 	if o.Set.Has(wire.OptTimestamps) {
 		o.TSVal, o.TSEcr = s.tsNow(now, t), peer.TSVal
 	}
+	s.addFastOpenCookie(&o, opt, t, peer)
 	return o
 }
 
@@ -192,8 +212,15 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 	}
 	// "Any other control or text-bearing segment … should be queued for processing later": data in a SYN is left to
 	// the peer to send again, as the window check of SYN-RECEIVED would have it anyway.
-	s.syns.byTuple[t] = r
-	l.synCount++
+	if !s.fastOpen(r, now, seg) {
+		s.addHandshake(r, now)
+	}
+}
+
+// addHandshake begins a handshake.
+func (s *Stack) addHandshake(r *synRecord, now Time) {
+	s.syns.byTuple[r.tuple] = r
+	r.listener.synCount++
 	s.await(r, now)
 	s.oweSynAck(r)
 }

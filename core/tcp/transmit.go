@@ -53,6 +53,7 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 		seg.Options.TSEcr = c.rcv.tsRecent
 		s.acknowledged(c)
 	}
+	s.attachSynData(c, t, &seg)
 	if !c.timers.on(timerRetransmit) {
 		s.arm(c, timerRetransmit, now.Add(c.rto()))
 	}

@@ -480,6 +480,9 @@ type Options struct {
 	// Bounds what Close leaves behind: when the peer has not acknowledged everything by then, it is reset. Negative resets at
 	// once, as SO_LINGER with a time of zero does; unset, user_timeout is the bound (RFC 9293 §3.10.4).
 	Linger *durationpb.Duration `protobuf:"bytes,41,opt,name=linger,proto3" json:"linger,omitempty"`
+	// TCP Fast Open (RFC 7413): a listener takes data in the SYNs of peers that have connected before; a connection asks for
+	// the cookie that this needs. A SYN that the network doubles may deliver its data twice. Only while opening.
+	FastOpen *bool `protobuf:"varint,42,opt,name=fast_open,json=fastOpen,proto3,oneof" json:"fast_open,omitempty"`
 	// Takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMtuProbing *bool `protobuf:"varint,31,opt,name=no_mtu_probing,json=noMtuProbing,proto3,oneof" json:"no_mtu_probing,omitempty"`
 	// The initial sequence number. For tests only: it defeats RFC 6528. Only while opening.
@@ -680,6 +683,13 @@ func (x *Options) GetLinger() *durationpb.Duration {
 		return x.Linger
 	}
 	return nil
+}
+
+func (x *Options) GetFastOpen() bool {
+	if x != nil && x.FastOpen != nil {
+		return *x.FastOpen
+	}
+	return false
 }
 
 func (x *Options) GetNoMtuProbing() bool {
@@ -3595,7 +3605,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1astarfish/v1/starfish.proto\x12\vstarfish.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\xc3\v\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xf3\v\n" +
 	"\aOptions\x12\x1e\n" +
 	"\bno_delay\x18\x01 \x01(\bH\x00R\anoDelay\x88\x01\x01\x12 \n" +
 	"\tquick_ack\x18\x02 \x01(\bH\x01R\bquickAck\x88\x01\x01\x12\x17\n" +
@@ -3627,10 +3637,11 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x0fno_window_scale\x18\x14 \x01(\bH\rR\rnoWindowScale\x88\x01\x01\x12'\n" +
 	"\x03ecn\x182 \x01(\x0e2\x10.starfish.v1.EcnH\x0eR\x03ecn\x88\x01\x01\x12+\n" +
 	"\x0fsyn_ack_retries\x18( \x01(\rH\x0fR\rsynAckRetries\x88\x01\x01\x121\n" +
-	"\x06linger\x18) \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12)\n" +
-	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x10R\fnoMtuProbing\x88\x01\x01\x12 \n" +
-	"\tfixed_isn\x18\x15 \x01(\rH\x11R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
-	"\x06pacing\x18\x16 \x01(\bH\x12R\x06pacing\x88\x01\x01B\v\n" +
+	"\x06linger\x18) \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12 \n" +
+	"\tfast_open\x18* \x01(\bH\x10R\bfastOpen\x88\x01\x01\x12)\n" +
+	"\x0eno_mtu_probing\x18\x1f \x01(\bH\x11R\fnoMtuProbing\x88\x01\x01\x12 \n" +
+	"\tfixed_isn\x18\x15 \x01(\rH\x12R\bfixedIsn\x88\x01\x01\x12\x1b\n" +
+	"\x06pacing\x18\x16 \x01(\bH\x13R\x06pacing\x88\x01\x01B\v\n" +
 	"\t_no_delayB\f\n" +
 	"\n" +
 	"_quick_ackB\a\n" +
@@ -3648,7 +3659,9 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\b_no_sackB\x12\n" +
 	"\x10_no_window_scaleB\x06\n" +
 	"\x04_ecnB\x12\n" +
-	"\x10_syn_ack_retriesB\x11\n" +
+	"\x10_syn_ack_retriesB\f\n" +
+	"\n" +
+	"_fast_openB\x11\n" +
 	"\x0f_no_mtu_probingB\f\n" +
 	"\n" +
 	"_fixed_isnB\t\n" +

@@ -1,0 +1,113 @@
+package tcp
+
+import (
+	"github.com/MUCZ/Starfish/core/seqnum"
+	"github.com/MUCZ/Starfish/core/wire"
+)
+
+// TCP Fast Open, RFC 7413, at the listening end. A SYN that brings the cookie which an earlier connection was given makes a
+// connection at once, with the data in it. Its SYN-ACK is sent, and sent again, by the record of a handshake beside it,
+// which goes when the first ACK has come.
+
+// fastOpenCookieLen is in bytes (§4.1.1: 4 to 16, even). A forger needs 2^64 tries for one address.
+const fastOpenCookieLen = 8
+
+// fastOpenCookie is the option that proves that a peer receives what is sent to its address (§4.1.2): a keyed function of both
+// addresses, so that nothing is remembered.
+func (s *Stack) fastOpenCookie(t *tuple) (o wire.Options) {
+	lhi, llo := t.local.Hash64()
+	rhi, rlo := t.remote.Hash64()
+	o.Set = wire.OptFastOpen
+	o.FastOpenLen = fastOpenCookieLen
+	putUint64(o.FastOpenCookie[:], sipHash(s.isn.key, lhi, llo, rhi, rlo, hashFastOpen))
+	return o
+}
+
+func putUint64(b []byte, v uint64) {
+	for i := range 8 {
+		b[i] = byte(v >> (8 * i))
+	}
+}
+
+// knowsFastOpenCookie reports whether a SYN brings our cookie.
+func (s *Stack) knowsFastOpenCookie(t *tuple, o *wire.Options) bool {
+	want := s.fastOpenCookie(t)
+	return o.Set.Has(wire.OptFastOpen) && o.FastOpenLen == want.FastOpenLen && o.FastOpenCookie == want.FastOpenCookie
+}
+
+// addFastOpenCookie gives a cookie to a peer that asks for one, or whose own is not good any more (§4.2.1, §4.2.2).
+func (s *Stack) addFastOpenCookie(o *wire.Options, opt *Options, t *tuple, peer *wire.Options) {
+	if !opt.FastOpen || !peer.Set.Has(wire.OptFastOpen) || s.knowsFastOpenCookie(t, peer) {
+		return
+	}
+	c := s.fastOpenCookie(t)
+	o.Set |= wire.OptFastOpen
+	o.FastOpenLen, o.FastOpenCookie = c.FastOpenLen, c.FastOpenCookie
+}
+
+// fastOpen makes a connection of a SYN with a good cookie (§4.2.2). It reports false for every other SYN, which then is the
+// beginning of a handshake as any: its data come again.
+func (s *Stack) fastOpen(r *synRecord, now Time, seg *segment) bool {
+	l := r.listener
+	if !l.opt.FastOpen || !seg.Options.Set.Has(wire.OptFastOpen) {
+		return false
+	}
+	if !s.knowsFastOpenCookie(&r.tuple, &seg.Options) {
+		if seg.Options.FastOpenLen == 0 {
+			s.stats.FastOpenCookieRequests++
+		} else {
+			s.stats.FastOpenPassiveFails++
+		}
+		return false
+	}
+	if l.fastOpens >= s.cfg.Limits.FastOpenQueue {
+		s.stats.FastOpenOverflows++ // §5.1: a flood with a stolen cookie costs no more than this
+		return false
+	}
+	c := s.accepted(r, now, seg)
+	if c == nil {
+		return true // dropped and counted
+	}
+	s.stats.FastOpenPassive++
+	c.snd.wl2 = r.iss
+	c.fastOpening = true
+	r.conn = c
+	l.fastOpens++
+	s.addHandshake(r, now)
+	seg.Seq = seg.Seq.Add(1)
+	seg.Flags &^= wire.SYN
+	s.segmentText(c, now, seg)
+	return true
+}
+
+// fastOpenAgain answers the SYN of such a connection when it comes again: our SYN-ACK was lost.
+func (s *Stack) fastOpenAgain(c *conn, seg *segment) bool {
+	if !seg.Flags.Has(wire.SYN) || seg.Flags.Has(wire.ACK) || seg.Seq != c.rcv.irs {
+		return false
+	}
+	if r := s.syns.get(c.tuple); r != nil {
+		s.oweSynAck(r)
+	}
+	return true
+}
+
+// endFastOpen lets go of the handshake beside a connection: its ACK came, or the connection has ended.
+func (s *Stack) endFastOpen(c *conn) *synRecord {
+	c.fastOpening = false
+	r := s.syns.get(c.tuple)
+	s.syns.remove(r)
+	return r
+}
+
+// fastOpened takes the first ACK of such a connection.
+func (s *Stack) fastOpened(c *conn, now Time) {
+	r := s.endFastOpen(c)
+	if r.retries == 0 && r.sentAt != 0 && c.rtt.srtt == 0 {
+		c.rtt.sample(now, now.Sub(r.sentAt), 1)
+	}
+}
+
+// fastOpenWindow is what the SYN-ACK of such a connection acknowledges and announces: never more than was announced before.
+func (c *conn) fastOpenWindow() (ack seqnum.Value, window uint16) {
+	return c.rcv.nxt, uint16(min(c.rcv.nxt.Size(c.rcv.adv), maxUnscaled))
+}
