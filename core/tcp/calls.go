@@ -134,7 +134,7 @@ func (c *conn) endReason(otherwise error) error {
 // SendSpace returns how many bytes Send takes now.
 func (s *Stack) SendSpace(id ConnID) int {
 	c := s.conns.get(id)
-	if c == nil || !maySendData.has(c.state) {
+	if c == nil || !maySendData.has(c.state) && !(c.opening() && c.opt.FastOpen) {
 		return 0
 	}
 	return s.sendSpace(c)

@@ -44,6 +44,11 @@ func (f *cookieCache) spoil(key cookieKey) {
 	}
 }
 
+// HasFastOpenCookie reports whether a connection with Options.FastOpen between these addresses would send data with its SYN.
+func (s *Stack) HasFastOpenCookie(local, remote wire.Addr) bool {
+	return s.fastOpenCookies.entries[cookieKey{local, remote}].len > 0
+}
+
 // attachSynData puts the cookie of a listener and the first data into our first SYN (§4.2.1), or asks for a cookie. A SYN
 // that is sent again goes without both: some middlebox may have dropped it because of them (§4.1.3.1).
 func (s *Stack) attachSynData(c *conn, t *Transmit, seg *wire.Segment) {

@@ -282,14 +282,15 @@ func (r *runner) disconnect(s *socket) error {
 	return r.changed()
 }
 
-func (r *runner) openActively(s *socket, remote tcp.Endpoint) (int64, error) {
+// open begins to open, and lets nothing leave yet.
+func (r *runner) open(s *socket, remote tcp.Endpoint) error {
 	local := s.local
 	if local.Port == 0 {
 		local.Addr = r.ours(s.v6)
 	}
 	id, err := r.stack.Connect(r.now, local, remote, &s.options)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	s.conn, s.connecting = id, true
 	st := r.status(s)
@@ -297,6 +298,13 @@ func (r *runner) openActively(s *socket, remote tcp.Endpoint) (int64, error) {
 	s.flow = r.flowOf(st.Local, st.Remote)
 	s.flow.restarted = true
 	r.focus = s.flow
+	return nil
+}
+
+func (r *runner) openActively(s *socket, remote tcp.Endpoint) (int64, error) {
+	if err := r.open(s, remote); err != nil {
+		return 0, err
+	}
 	if err := r.changed(); err != nil {
 		return 0, err
 	}

@@ -20,7 +20,6 @@ var refusedFlags = map[string]string{
 	"MSG_ERRQUEUE": "the engine has no error queue",
 	"MSG_EOR":      "the engine keeps no boundaries of records",
 	"MSG_OOB":      "urgent data is delivered in line (RFC 6093 §4)",
-	"MSG_FASTOPEN": "the engine opens without data",
 }
 
 func checkFlags(flags int64, known []string) error {
@@ -152,12 +151,15 @@ func (r *runner) callWrite(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
-	flags, err := c.flagsAt(3, sendFlags)
+	flags, err := c.flagsAt(3, append(sendFlags, "MSG_FASTOPEN"))
 	if err != nil {
 		return begun{}, err
 	}
 	if err := c.checkBuffer(n); err != nil {
 		return begun{}, err
+	}
+	if flags&constants["MSG_FASTOPEN"] != 0 && c.Name == "sendto" {
+		return r.beginFastOpen(c, n, flags)
 	}
 	return r.beginSend(c, n, flags)
 }
@@ -215,6 +217,51 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 			return 0, tcp.ErrWouldBlock
 		}
 		return n - int64(left), nil
+	}}, nil
+}
+
+// beginFastOpen is sendto with MSG_FASTOPEN: it opens, and the data go with the SYN if the peer has given a cookie. Otherwise
+// it is connect, and a blocking call sends its data behind the handshake.
+func (r *runner) beginFastOpen(c *Call, n, flags int64) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	if len(c.Args) < 5 {
+		return begun{}, failf(ParseError, 0, "sendto wants an address")
+	}
+	remote, err := r.endpoint(&c.Args[4], tcp.Endpoint{Addr: r.theirs(s.v6), Port: defaultPort})
+	if err != nil {
+		return begun{}, err
+	}
+	send, err := r.beginSend(c, n, flags)
+	if err != nil {
+		return begun{}, err
+	}
+	opens := s.conn == 0
+	return begun{dontWait: send.dontWait, try: func() (int64, error) {
+		if opens {
+			opens = false
+			s.options.FastOpen = true
+			if err := r.open(s, remote); err != nil {
+				return 0, err
+			}
+			if r.stack.HasFastOpenCookie(s.local.Addr, remote.Addr) {
+				return send.try()
+			}
+			if err := r.changed(); err != nil {
+				return 0, err
+			}
+			if send.dontWait {
+				return 0, errno("EINPROGRESS")
+			}
+		}
+		if s.connecting {
+			if _, err := r.connectAgain(s, false); err != nil {
+				return 0, err
+			}
+		}
+		return send.try()
 	}}, nil
 }
 

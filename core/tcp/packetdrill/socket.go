@@ -111,7 +111,8 @@ func (r *runner) send(s *socket, n int) (int, error) {
 		return 0, errno("EPIPE")
 	}
 	st := r.status(s)
-	if st.State == tcp.StateSynSent || st.State == tcp.StateSynReceived {
+	opening := st.State == tcp.StateSynSent || st.State == tcp.StateSynReceived
+	if opening && !(s.options.FastOpen && r.stack.HasFastOpenCookie(st.Local.Addr, st.Remote.Addr)) {
 		return 0, tcp.ErrWouldBlock
 	}
 	if err := r.pendingError(s); err != nil {

@@ -86,6 +86,7 @@ var socketOptions = map[optionKey]sockopt{
 		set: setNoDelay,
 		get: func(_ *runner, s *socket) int64 { return oneIf(s.options.NoDelay) },
 	},
+	{"SOL_TCP", "TCP_FASTOPEN"}:     flag(func(s *socket) *bool { return &s.options.FastOpen }), // how many may wait is the engine's
 	{"SOL_TCP", "TCP_CORK"}:         flag(func(s *socket) *bool { return &s.options.Cork }),
 	{"SOL_TCP", "TCP_QUICKACK"}:     flag(func(s *socket) *bool { return &s.options.QuickAck }),
 	{"SOL_TCP", "TCP_KEEPIDLE"}:     duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
