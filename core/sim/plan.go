@@ -300,6 +300,7 @@ func (d dice) options() tcp.Options {
 		near := uint32(0) - uint32(d.IntN(100_000))
 		o.FixedISN = &near
 	}
+	o.FastOpen = d.oneIn(3)
 	return o
 }
 

@@ -35,6 +35,7 @@ type sideState struct {
 	tsSeen   bool
 	tsVal    uint32       // highest sent
 	windowed bool         // a window of the peer has arrived
+	opening  seqnum.Size  // the window of the peer's SYN, which counts from what answers it (RFC 7413 §4.2.2)
 	limit    seqnum.Value // right edge of the peer's window as far as it has arrived
 	widest   int          // largest window that has arrived
 	over     bool         // it has sent a RST; what still comes is said without a connection
@@ -159,10 +160,11 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 
 // begin starts a connection with its SYN.
 func (w *watch) begin(v *seen) {
-	o := &v.tcp.Options
+	o, opening := &v.tcp.Options, v.side.opening
 	*v.side = sideState{
 		synSeen: true, iss: v.tcp.Seq, nxt: v.tcp.Seq + 1, mss: -1, scale: -1,
 		tsOn: o.Set.Has(wire.OptTimestamps), sackOn: o.Set.Has(wire.OptSACKPermitted),
+		windowed: opening > 0, limit: v.tcp.Seq.Add(1 + opening), widest: int(opening),
 	}
 	if o.Set.Has(wire.OptMSS) {
 		v.side.mss = int(o.MSS)
@@ -176,11 +178,17 @@ func (w *watch) begin(v *seen) {
 func (w *watch) onDeliver(_ *Host, p Seen) {
 	data := p.Data
 	var v seen
-	if !w.read(data, &v) || v.tcp.Flags.Has(wire.RST) || !v.tcp.Flags.Has(wire.ACK) {
+	if !w.read(data, &v) || v.tcp.Flags.Has(wire.RST) {
 		return
 	}
 	if !p.Unchecked && !wire.ChecksumOK(v.ip.Src, v.ip.Dst, wire.TCP, data[v.ip.HeaderLen:v.ip.TotalLen], nil) {
 		return // damaged under way
+	}
+	if !v.tcp.Flags.Has(wire.ACK) {
+		if v.tcp.Flags.Has(wire.SYN) && !v.peer.synSeen {
+			v.peer.opening = seqnum.Size(v.tcp.Window)
+		}
+		return
 	}
 	window := v.window()
 	edge := v.tcp.Ack.Add(window)
