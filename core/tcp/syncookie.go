@@ -131,24 +131,28 @@ func (g *isnGenerator) cookieIRS(hash, shift uint32, irs seqnum.Value) uint32 {
 }
 
 // The lowest bits of the timestamp in the SYN-ACK keep what else the peer's SYN said, as in Linux: its echo brings them
-// back. Without timestamps, window scale and SACK are not agreed on.
+// back. Without timestamps, window scale, SACK and ECN are not agreed on.
 const (
 	cookieTSBits  = 6
 	cookieTSMask  = 1<<cookieTSBits - 1
 	cookieNoScale = 15     // in the lowest four bits, in place of a window scale
 	cookieSACK    = 1 << 4 // SACK permitted
+	cookieECN     = 1 << 5 // ECN agreed to
 	maxScale      = 14     // RFC 7323 §2.3
 )
 
 // cookieTimestamp makes room for the peer's options in a timestamp clock. It falls behind rather than runs ahead of the
 // timestamps that the connection will send.
-func cookieTimestamp(clock uint32, peer *wire.Options) uint32 {
+func cookieTimestamp(clock uint32, peer *wire.Options, ecn ECNFeedback) uint32 {
 	bits := uint32(cookieNoScale)
 	if peer.Set.Has(wire.OptWindowScale) {
 		bits = uint32(peer.WindowScale)
 	}
 	if peer.Set.Has(wire.OptSACKPermitted) {
 		bits |= cookieSACK
+	}
+	if ecn == ECNFeedbackClassic {
+		bits |= cookieECN
 	}
 	ts := clock&^cookieTSMask | bits
 	if int32(ts-clock) > 0 {
@@ -157,11 +161,11 @@ func cookieTimestamp(clock uint32, peer *wire.Options) uint32 {
 	return ts
 }
 
-// cookieOptions are the options of a peer's SYN, as far as its ACK brings them back.
-func cookieOptions(mss uint16, ack *wire.Options, tsOffset uint32) wire.Options {
-	o := wire.Options{Set: wire.OptMSS, MSS: mss}
+// cookieOptions are the options of a peer's SYN and what was agreed to about ECN, as far as its ACK brings them back.
+func cookieOptions(mss uint16, ack *wire.Options, tsOffset uint32) (o wire.Options, ecn ECNFeedback) {
+	o = wire.Options{Set: wire.OptMSS, MSS: mss}
 	if !ack.Set.Has(wire.OptTimestamps) {
-		return o
+		return o, ECNFeedbackNone
 	}
 	o.Set |= wire.OptTimestamps
 	o.TSVal = ack.TSVal
@@ -173,7 +177,10 @@ func cookieOptions(mss uint16, ack *wire.Options, tsOffset uint32) wire.Options 
 	if bits&cookieSACK != 0 {
 		o.Set |= wire.OptSACKPermitted
 	}
-	return o
+	if bits&cookieECN != 0 {
+		ecn = ECNFeedbackClassic
+	}
+	return o, ecn
 }
 
 // sendCookie answers a SYN by a SYN-ACK that holds all that its ACK needs to bring back.
@@ -194,7 +201,9 @@ func (s *Stack) sendCookie(l *listener, now Time, seg *segment) {
 	}
 	if r.options.Set.Has(wire.OptTimestamps) {
 		offset := s.isn.tsOffset(t.local, t.remote)
-		r.options.TSVal = cookieTimestamp(r.options.TSVal-offset, &peer) + offset
+		ecn := l.opt.ecnAnswer(seg)
+		r.flags |= ecn.synAckFlags()
+		r.options.TSVal = cookieTimestamp(r.options.TSVal-offset, &peer, ecn) + offset
 	}
 	l.cookiesUntil = now + (cookieAge+1)*cookiePeriod
 	s.stats.SynCookiesSent++
@@ -229,9 +238,10 @@ func (s *Stack) acceptCookie(l *listener, now Time, seg *segment) bool {
 	case cookieGood:
 	}
 	s.stats.SynCookiesReceived++
-	r := synRecord{
-		tuple: t, listener: l, iss: iss, irs: irs, offered: s.cookieWindow(l.opt),
-		options: cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote)),
+	r := synRecord{tuple: t, listener: l, iss: iss, irs: irs, offered: s.cookieWindow(l.opt)}
+	r.options, r.ecn = cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote))
+	if l.opt.ECN < ECNAccept {
+		r.ecn = ECNFeedbackNone // the peer says what we never did
 	}
 	if c := s.accepted(&r, now, seg); c != nil {
 		s.arrives(c, now, seg)

@@ -86,16 +86,17 @@ func TestCookieTimestamp(t *testing.T) {
 					peer.WindowScale = 0
 				}
 				const offset = 0xdeadbeef
-				ts := cookieTimestamp(clock, &peer)
+				ecn := ECNFeedback(clock & 1)
+				ts := cookieTimestamp(clock, &peer, ecn)
 				if behind := clock - ts; behind > 2*cookieTSMask {
 					t.Errorf("timestamp %d is off the clock %d", ts, clock)
 				}
 				ack := wire.Options{Set: wire.OptTimestamps, TSVal: 5, TSEcr: ts + offset}
-				got := cookieOptions(1460, &ack, offset)
+				got, gotECN := cookieOptions(1460, &ack, offset)
 				want := peer
 				want.Set |= wire.OptMSS | wire.OptTimestamps
 				want.MSS, want.TSVal = 1460, 5
-				if got != want {
+				if got != want || gotECN != ecn {
 					t.Errorf("options %+v come back as %+v", want, got)
 				}
 			}
@@ -108,13 +109,16 @@ func TestCookieHandshake(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		p := newPair(t, always)
 		p.check = true
-		ida, idb := p.connect(&Options{NoTimestamps: plain})
+		ida, idb := p.connect(&Options{NoTimestamps: plain, ECN: ECNOn})
 		var a, b Status
 		if p.a.stack.Status(ida, &a) != nil || p.b.stack.Status(idb, &b) != nil {
 			t.Fatal("no connection")
 		}
 		if want := !plain; a.SACK != want || b.SACK != want || a.WindowScale != want || b.WindowScale != want || a.Timestamps != want || b.Timestamps != want {
 			t.Errorf("timestamps refused %v: %+v, %+v", plain, a, b)
+		}
+		if ca, cb := p.a.conn(ida), p.b.conn(idb); (ca.ecn != nil) != !plain || (cb.ecn != nil) != !plain {
+			t.Errorf("timestamps refused %v: ECN of a %v, of b %v", plain, ca.ecn != nil, cb.ecn != nil)
 		}
 		if a.MSS != b.MSS || a.SendWScale != b.RecvWScale || b.SendWScale != a.RecvWScale {
 			t.Errorf("segments of %d and %d, scales %d/%d and %d/%d", a.MSS, b.MSS, a.SendWScale, a.RecvWScale, b.SendWScale, b.RecvWScale)
