@@ -48,12 +48,13 @@ func (c *SynCookies) UnmarshalText(text []byte) error {
 // bits of a counter and three of an index into cookieMSS. The whole is shifted by another hash of the tuple, so that it looks as
 // any initial sequence number does.
 //
-// The second hash alone is what a segment fails by that came ahead of the handshake's ACK: it must not be answered by
-// RST, or a network that reorders would end connections that are about to be. It has most of the bits: taken for the
-// handshake's ACK, such a segment would begin the stream in its middle. The first only tells who is owed an RST.
+// The second hash alone is what a segment fails by that came ahead of the handshake's ACK. It must not be answered by RST,
+// or a network that reorders would end connections that are about to be; nor may it make the connection, whose first data
+// would be missing, so that this hash has as many bits as Linux's. The first one has few: it only tells which of the
+// strangers that come while cookies are on their way are sure to be strangers. The others are not answered.
 const (
-	cookieIRSBits    = 21
-	cookieTupleBits  = 6
+	cookieIRSBits    = 24
+	cookieTupleBits  = 3
 	cookieIndexBits  = 3
 	cookieIRSMask    = 1<<cookieIRSBits - 1
 	cookieTupleMask  = 1<<cookieTupleBits - 1
@@ -93,8 +94,9 @@ func cookieIndex(mss uint16) uint32 {
 // cookie returns the initial sequence number that answers a SYN.
 func (g *isnGenerator) cookie(now Time, t *tuple, irs seqnum.Value, mss uint16) seqnum.Value {
 	count, index := uint64(now/cookiePeriod), cookieIndex(mss)
-	ofTuple, shift := g.cookieHashes(t, count, index)
-	v := g.cookieIRS(ofTuple, shift, irs)<<cookieIRSShift | uint32(count&cookieCountMask)<<cookieCountShift | index<<cookieIndexShift | ofTuple
+	hash, shift := g.cookieHashes(t, count, index)
+	v := g.cookieIRS(hash, irs)<<cookieIRSShift | uint32(count&cookieCountMask)<<cookieCountShift | index<<cookieIndexShift |
+		uint32(hash)&cookieTupleMask
 	return seqnum.Value(v + shift)
 }
 
@@ -105,11 +107,11 @@ func (g *isnGenerator) openCookie(now Time, t *tuple, irs, iss seqnum.Value) (ms
 	count := uint64(now / cookiePeriod)
 	age := (count - uint64(v>>cookieCountShift)) & cookieCountMask
 	index := v >> cookieIndexShift & cookieIndexMask
-	ofTuple, _ := g.cookieHashes(t, count-age, index)
+	hash, _ := g.cookieHashes(t, count-age, index)
 	switch {
-	case age > cookieAge || v&cookieTupleMask != ofTuple:
+	case age > cookieAge || v&cookieTupleMask != uint32(hash)&cookieTupleMask:
 		return 0, cookieStranger
-	case v>>cookieIRSShift != g.cookieIRS(ofTuple, shift, irs):
+	case v>>cookieIRSShift != g.cookieIRS(hash, irs):
 		return 0, cookieEarly
 	default:
 		return cookieMSS[index], cookieGood
@@ -117,17 +119,17 @@ func (g *isnGenerator) openCookie(now Time, t *tuple, irs, iss seqnum.Value) (ms
 }
 
 // cookieHashes are the hash of a tuple with a counter and an index, and that of the tuple alone.
-func (g *isnGenerator) cookieHashes(t *tuple, count uint64, index uint32) (hash, shift uint32) {
+func (g *isnGenerator) cookieHashes(t *tuple, count uint64, index uint32) (hash uint64, shift uint32) {
 	lhi, llo := t.local.Hash64()
 	rhi, rlo := t.remote.Hash64()
 	ports := uint64(t.localPort)<<48 | uint64(t.remotePort)<<32
 	whole := sipHash(g.key, lhi, llo, rhi, rlo, ports|hashCookie)
-	return uint32(sipHash(g.key, whole, uint64(index), count, hashCookie)) & cookieTupleMask, uint32(whole)
+	return sipHash(g.key, whole, uint64(index), count, hashCookie), uint32(whole)
 }
 
-// cookieIRS is the hash of the peer's initial sequence number with those of cookieHashes.
-func (g *isnGenerator) cookieIRS(hash, shift uint32, irs seqnum.Value) uint32 {
-	return uint32(sipHash(g.key, uint64(shift)<<32|uint64(hash), uint64(irs), hashCookieIRS)) & cookieIRSMask
+// cookieIRS is the hash of the peer's initial sequence number with that of all else.
+func (g *isnGenerator) cookieIRS(hash uint64, irs seqnum.Value) uint32 {
+	return uint32(sipHash(g.key, hash, uint64(irs), hashCookieIRS)) & cookieIRSMask
 }
 
 // The lowest bits of the timestamp in the SYN-ACK keep what else the peer's SYN said, as in Linux: its echo brings them

@@ -48,7 +48,7 @@ func TestCookieIsBound(t *testing.T) {
 	g, other := newISNGenerator([16]byte{1}), newISNGenerator([16]byte{2})
 	tu := isnTuple()
 	iss := g.cookie(1, &tu, 77, 1460)
-	if _, fit := other.openCookie(1, &tu, 77, iss); fit != cookieStranger {
+	if _, fit := other.openCookie(1, &tu, 77, iss); fit == cookieGood {
 		t.Error("good for another secret")
 	}
 	for name, change := range map[string]func(*tuple){
@@ -59,7 +59,7 @@ func TestCookieIsBound(t *testing.T) {
 	} {
 		changed := tu
 		change(&changed)
-		if _, fit := g.openCookie(1, &changed, 77, iss); fit != cookieStranger {
+		if _, fit := g.openCookie(1, &changed, 77, iss); fit == cookieGood {
 			t.Errorf("good for another %s", name)
 		}
 	}
@@ -251,5 +251,17 @@ func TestCookieBehindItsData(t *testing.T) {
 	s.HandlePacket(p.now, p.b.rawFrom(tu, data, []byte("the first,")))
 	if s.stats.CurrEstab != 1 {
 		t.Error("no connection")
+	}
+}
+
+// TestCookieIsNotTakenEarly: of the segments that may come ahead of the first, none is taken for it.
+func TestCookieIsNotTakenEarly(t *testing.T) {
+	g := newISNGenerator([16]byte{1})
+	tu := isnTuple()
+	iss := g.cookie(1, &tu, 77, 1460)
+	for ahead := seqnum.Value(1); ahead < 100_000; ahead++ {
+		if _, fit := g.openCookie(1, &tu, 77+ahead, iss); fit != cookieEarly {
+			t.Fatalf("%d bytes ahead: %v", ahead, fit)
+		}
 	}
 }
