@@ -41,7 +41,6 @@ type conn struct {
 	keepAliveSent uint8
 	synRetries    uint8
 	pathMTU       uint16
-	synData       uint16 // bytes that went with our SYN (RFC 7413)
 	peerMSS       uint16
 	tsOffset      uint32
 	flowLabel     uint32
@@ -97,9 +96,10 @@ type sendVars struct {
 	limitedUntil seqnum.Value // what was sent up to here was limited by cwnd (RFC 7661 §4.1)
 	small        seqnum.Value // end of the last segment sent that was not full (Minshall's SND.SML)
 	scale        uint8
-	progressAt   Time // when the peer last showed that our data get through, or when they became outstanding
-	pacedUntil   Time // the pacer lets the next segment go at this time
-	idleSince    Time // when data was last sent, for the restart window (RFC 5681 §4.1)
+	synData      uint16 // bytes that went with our SYN (RFC 7413)
+	progressAt   Time   // when the peer last showed that our data get through, or when they became outstanding
+	pacedUntil   Time   // the pacer lets the next segment go at this time
+	idleSince    Time   // when data was last sent, for the restart window (RFC 5681 §4.1)
 }
 
 // recvVars are the receive sequence variables (RFC 9293 §3.3.1, figure 4).

@@ -64,16 +64,16 @@ func (s *Stack) attachSynData(c *conn, t *Transmit, seg *wire.Segment) {
 	room := min(int(e.mss), c.announcedMSS()) - seg.Options.WireLen()
 	if n := min(c.sendq.Len(), room); n > 0 {
 		fin := false
-		c.synData = uint16(s.attach(c, t, c.snd.iss.Add(1), n, n, &fin))
-		c.stat.bytesSent += uint64(c.synData)
-		s.stats.OutOctets += uint64(c.synData)
+		c.snd.synData = uint16(s.attach(c, t, c.snd.iss.Add(1), n, n, &fin))
+		c.stat.bytesSent += uint64(c.snd.synData)
+		s.stats.OutOctets += uint64(c.snd.synData)
 	}
 	s.stats.FastOpenActive++
 }
 
 // acksSyn reports whether an ACK covers our SYN, and at most the data that went with it.
 func (c *conn) acksSyn(ack seqnum.Value) bool {
-	return ack.In(c.snd.iss.Add(1), c.snd.iss.Add(1).Add(seqnum.Size(c.synData)+1))
+	return ack.In(c.snd.iss.Add(1), c.snd.iss.Add(1).Add(seqnum.Size(c.snd.synData)+1))
 }
 
 // synAcked takes the answer to a SYN: the listener's cookie, and how much of the data has arrived. The rest is sent again
@@ -83,10 +83,10 @@ func (s *Stack) synAcked(c *conn, ack seqnum.Value, o *wire.Options) {
 	got := int(c.snd.iss.Add(1).Size(ack))
 	c.sendq.Skip(got)
 	c.stat.bytesAcked += uint64(got)
-	if got < int(c.synData) {
+	if got < int(c.snd.synData) {
 		s.stats.FastOpenActiveFails++
 	}
-	c.synData = 0
+	c.snd.synData = 0
 	if c.opt.FastOpen && o.Set.Has(wire.OptFastOpen) && o.FastOpenLen > 0 {
 		s.fastOpenCookies.put(cookieKey{c.tuple.local, c.tuple.remote},
 			cookieEntry{cookie: o.FastOpenCookie, len: o.FastOpenLen, mss: c.peerMSS}, s.cfg.Limits.FastOpenCookies)
