@@ -88,8 +88,10 @@ func TestGoodputFairness(t *testing.T) {
 	table.WriteString("| Flows | shares | Jain |\n|---|---|---|\n")
 	row := &goodputRow{"clean", Link{Rate: 50 * mbit, Delay: 10 * time.Millisecond}, 1, nil, true}
 	for _, pair := range [][]tcp.CongestionControl{
-		{tcp.CongestionReno, tcp.CongestionReno}, {tcp.CongestionCubic, tcp.CongestionCubic},
-		{tcp.CongestionBBR, tcp.CongestionBBR}, {tcp.CongestionCubic, tcp.CongestionBBR},
+		{tcp.CongestionReno, tcp.CongestionReno},
+		{tcp.CongestionCubic, tcp.CongestionCubic},
+		{tcp.CongestionBBR, tcp.CongestionBBR},
+		{tcp.CongestionCubic, tcp.CongestionBBR},
 	} {
 		share := runGoodput(t, row, pair...)
 		sum, squares := share[0]+share[1], share[0]*share[0]+share[1]*share[1]

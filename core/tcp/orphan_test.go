@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -25,7 +26,7 @@ func TestOrphansAreBounded(t *testing.T) {
 		}
 	}
 	var st Status
-	if err := p.b.stack.Status(peers[2], &st); err != nil || st.Err != ErrReset {
+	if err := p.b.stack.Status(peers[2], &st); err != nil || !errors.Is(st.Err, ErrReset) {
 		t.Errorf("the peer of the third sees %v, %v", st.Err, err)
 	}
 	if err := p.b.stack.Close(p.now, peers[0]); err != nil {

@@ -18,7 +18,8 @@ func TestSet(t *testing.T) {
 		ID         uint64
 		SendBuffer int `json:"send_buffer"`
 		Timestamps bool
-	}) {
+	},
+	) {
 		t.Helper()
 		port := address[strings.LastIndex(address, ":")+1:]
 		_, line, _ := execute(t, "ss", "--json", "--socket", socket, "dport", port, "state", "established")

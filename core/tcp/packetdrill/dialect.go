@@ -63,7 +63,7 @@ sysctl net.ipv4.tcp_slow_start_after_idle=0 net.ipv4.tcp_congestion_control=cubi
 // begin sets what a dialect's systems do unless told otherwise.
 func (d Dialect) begin(s *settings) {
 	switch d {
-	case DialectOwn:
+	case DialectByScript, DialectOwn:
 	case DialectLinux:
 		// Linux pushes too when half the largest window has been written since it last did. RFC 9293 §3.9.1.2 asks for PSH
 		// on the last buffered segment only, so that the rest is a sender's to choose.
