@@ -53,16 +53,18 @@ const (
 	ECNAccept
 	// ECNOn asks for it, too (RFC 3168).
 	ECNOn
+	// ECNAccurate asks for Accurate ECN (RFC 9768), and agrees to either.
+	ECNAccurate
 )
 
 // ParseECN returns the choice that has the name; the empty name is ECNDefault.
 func ParseECN(name string) (ECN, error) {
-	for i, known := range []string{"", "off", "accept", "on"} {
+	for i, known := range []string{"", "off", "accept", "on", "accurate"} {
 		if strings.ToLower(name) == known {
 			return ECN(i), nil
 		}
 	}
-	return ECNDefault, fmt.Errorf("unknown ECN %q: off, accept and on are known", name)
+	return ECNDefault, fmt.Errorf("unknown ECN %q: off, accept, on and accurate are known", name)
 }
 
 // Options of a connection, or on a listener of the connections that it accepts. A zero field means the daemon's
@@ -159,6 +161,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 	if o.ECN != ECNDefault {
 		ecn, ok := map[ECN]starfishv1.Ecn{
 			ECNOff: starfishv1.Ecn_ECN_OFF, ECNAccept: starfishv1.Ecn_ECN_ACCEPT, ECNOn: starfishv1.Ecn_ECN_ON,
+			ECNAccurate: starfishv1.Ecn_ECN_ACCURATE,
 		}[o.ECN]
 		if !ok {
 			return nil, fmt.Errorf("unknown ECN %d", o.ECN)

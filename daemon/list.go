@@ -248,6 +248,7 @@ func (d *Daemon) info(st *tcp.Status) *starfishv1.TcpInfo {
 		Ecn:                st.ECN.String(),
 		EcnCapable:         st.ECNCapable,
 		CeReceived:         st.CEReceived,
+		DeliveredCe:        st.DeliveredCE,
 		EcnReductions:      st.ECNReductions,
 		Age:                since(st.Opened),
 		LastSent:           since(st.LastSent),

@@ -142,9 +142,10 @@ var congestionControls = map[starfishv1.CongestionControl]tcp.CongestionControl{
 }
 
 var ecnModes = map[starfishv1.Ecn]tcp.ECN{
-	starfishv1.Ecn_ECN_OFF:    tcp.ECNOff,
-	starfishv1.Ecn_ECN_ACCEPT: tcp.ECNAccept,
-	starfishv1.Ecn_ECN_ON:     tcp.ECNOn,
+	starfishv1.Ecn_ECN_OFF:      tcp.ECNOff,
+	starfishv1.Ecn_ECN_ACCEPT:   tcp.ECNAccept,
+	starfishv1.Ecn_ECN_ON:       tcp.ECNOn,
+	starfishv1.Ecn_ECN_ACCURATE: tcp.ECNAccurate,
 }
 
 func ecnProto(e tcp.ECN) starfishv1.Ecn {

@@ -51,7 +51,7 @@ func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
 	if rate := a.rate.rate(); rate > 0 && (!a.rate.appLimited || rate > c.stat.deliveryRate) {
 		c.stat.deliveryRate = rate
 	}
-	congested := c.ecn.echoes(seg)
+	congested := c.ecn.echoes(seg, int(wireSegments(a.bytes, c.mss)), seg.Ack.Less(priorUna))
 	s.recover(c, now, &ackEvent{
 		acked: &a, duplicate: duplicate, advanced: priorUna != c.snd.una, priorUna: priorUna, priorPipe: priorPipe,
 		congested: congested,

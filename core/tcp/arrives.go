@@ -16,7 +16,7 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 	}
 	c.rcv.lastAt = now
 	c.keepAliveSent = 0
-	if c.fastOpening && s.fastOpenAgain(c, seg) {
+	if c.fastOpening && s.fastOpenAgain(c, now, seg) {
 		return
 	}
 	if !s.checkSequence(c, now, seg) {
@@ -33,6 +33,9 @@ func (s *Stack) arrives(c *conn, now Time, seg *segment) {
 		// "Fifth, check the ACK field. If the ACK bit is off, drop the segment and return."
 		s.stats.drop(DropNoAck)
 		return
+	}
+	if c.fastOpening {
+		s.heedHandshakeAck(c, now, seg)
 	}
 	if !s.checkAck(c, now, seg) {
 		return
@@ -83,6 +86,9 @@ func (s *Stack) arrivesSynSent(c *conn, now Time, seg *segment) {
 		s.sampleTimestamp(c, now, seg.Options.TSEcr)
 	}
 	s.establish(c, now, &seg.Segment)
+	if c.ecn.synMarked(seg) {
+		c.cc.onCongestion(now, c.cc.cwnd())
+	}
 	c.synNow = false
 	c.ackNow = true
 	s.wantTransmit(c)
@@ -149,6 +155,7 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 	// numbers would acknowledge each other's acknowledgments for ever.
 	s.stats.drop(DropOutsideWindow)
 	if seg.Flags.Has(wire.SYN) || seg.length() == 0 {
+		c.ecn.synAckAgain(seg)
 		s.challengeAck(c, now)
 	} else {
 		s.dupAck(c)
@@ -160,7 +167,8 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 func (s *Stack) zeroWindowArrival(c *conn, seg *segment) bool {
 	if seg.length() > 0 {
 		s.noteMark(c, seg) // RFC 3168 §6.1.6: a marked window probe counts
-		c.ackNow = true    // a window probe is answered (RFC 9293 §3.8.6.1)
+		seg.mark = wire.NotECT
+		c.ackNow = true // a window probe is answered (RFC 9293 §3.8.6.1)
 		s.wantTransmit(c)
 		seg.payload.truncate(0)
 		seg.Flags &^= wire.FIN
@@ -263,6 +271,7 @@ func (s *Stack) synReceivedAck(c *conn, now Time, seg *segment) bool {
 	s.synAcked(c, seg.Ack, &seg.Options)
 	c.synNow = false
 	s.establish(c, now, &seg.Segment)
+	s.heedHandshakeAck(c, now, seg)
 	s.post(c, EventEstablished|EventWritable)
 	if c.released {
 		s.queueFin(c) // RFC 9293 §3.10.4, CLOSE in SYN-RECEIVED: "queue for processing after entering ESTABLISHED state"

@@ -10,15 +10,16 @@ import (
 // ECN selects what a connection does about Explicit Congestion Notification. The zero value is unset.
 type ECN uint8
 
-// The values of ECN. Linux's tcp_ecn has other numbers for the same choices: 0, 2 and 1.
+// The values of ECN. Linux's tcp_ecn has other numbers for the same choices: 0, 2, 1 and 3.
 const (
-	ECNOff    ECN = 1 + iota // neither ask for it nor agree to it
-	ECNAccept                // agree when the peer asks
-	ECNOn                    // ask for it, too (RFC 3168)
+	ECNOff      ECN = 1 + iota // neither ask for it nor agree to it
+	ECNAccept                  // agree when the peer asks
+	ECNOn                      // ask for it, too (RFC 3168)
+	ECNAccurate                // ask for Accurate ECN, and agree to either (RFC 9768)
 	numECN
 )
 
-var ecnNames = [numECN]string{ECNOff: "off", ECNAccept: "accept", ECNOn: "on"}
+var ecnNames = [numECN]string{ECNOff: "off", ECNAccept: "accept", ECNOn: "on", ECNAccurate: "accurate"}
 
 func (e ECN) String() string {
 	if e == 0 || e >= numECN {
@@ -59,12 +60,13 @@ type ECNFeedback uint8
 
 // The kinds of feedback that a handshake can settle.
 const (
-	ECNFeedbackNone    ECNFeedback = iota
-	ECNFeedbackClassic             // ECE until CWR (RFC 3168)
+	ECNFeedbackNone     ECNFeedback = iota
+	ECNFeedbackClassic              // ECE until CWR (RFC 3168)
+	ECNFeedbackAccurate             // a count of marked packets (RFC 9768)
 )
 
 func (f ECNFeedback) String() string {
-	return [...]string{"none", "classic"}[f]
+	return [...]string{"none", "classic", "accurate"}[f]
 }
 
 // ecnState is a connection's part in ECN, of both of its directions. The methods take nil for a connection without ECN.
@@ -76,9 +78,13 @@ type ecnState struct {
 	cwrOwed    bool // sender: CWR is due with the next new data (§6.1.2)
 	reduced    bool // the window was reduced, and point is not yet passed
 	point      seqnum.Value
-	received   uint32 // segments that came with CE
-	reductions uint32 // because of what the peer echoed
+	received   uint32   // segments that came with CE
+	reductions uint32   // because of what the peer echoed
+	synMark    wire.ECN // simultaneous open: of the peer's SYN
+	acc        accECN
 }
+
+func (e *ecnState) accurate() bool { return e != nil && e.feedback == ECNFeedbackAccurate }
 
 // asksECN reports whether a SYN is an ECN-setup SYN (RFC 3168 §6.1.1). AE beside it asks for Accurate ECN, and is ignored by
 // those who don't know it (RFC 9768 §3.1.2).
@@ -88,34 +94,94 @@ func asksECN(flags wire.Flags) bool { return flags.Has(wire.ECE | wire.CWR) }
 // answers, as broken hosts do (§6.1.1.2).
 func grantsECN(flags wire.Flags) bool { return flags&(wire.ECE|wire.CWR) == wire.ECE }
 
-// ecnAnswer is what a passive open agrees to with a SYN. A SYN that carries an ECN codepoint itself has crossed a network
-// that rewrites the field (RFC 3168 §6.1.1: "A host MUST NOT set ECT on SYN"), and marks from there mean nothing. Linux
-// refuses as well.
-func (o *Options) ecnAnswer(seg *segment) ECNFeedback {
-	if o.ECN >= ECNAccept && asksECN(seg.Flags) && seg.mark == wire.NotECT {
-		return ECNFeedbackClassic
-	}
-	return ECNFeedbackNone
+// synECN is what a passive open has agreed to.
+type synECN struct {
+	feedback ECNFeedback
+	mark     wire.ECN // of the last SYN
+	plain    bool     // a SYN without ECN came, or a SYN-ACK without went: neither end may use ECT
 }
 
-// synAckFlags are the ECN flags of a SYN-ACK that agrees to f.
-func (f ECNFeedback) synAckFlags() wire.Flags {
-	if f == ECNFeedbackClassic {
+// ecnAnswer is what a passive open agrees to with its first SYN. A SYN that asks for classic ECN and carries an ECN codepoint
+// itself has crossed a network that rewrites the field (RFC 3168 §6.1.1: "A host MUST NOT set ECT on SYN"), and marks from
+// there mean nothing: Linux refuses as well. RFC 9768 §3.1.3: a combination of flags without a meaning asks for Accurate ECN.
+func (o *Options) ecnAnswer(seg *segment) (a synECN) {
+	a.mark = seg.mark
+	ace := aceOf(seg.Flags)
+	switch {
+	case o.ECN == ECNAccurate && ace != 0 && ace != aceClassic:
+		a.feedback = ECNFeedbackAccurate
+	default:
+		a = o.classicAnswer(seg)
+	}
+	return a
+}
+
+// classicAnswer agrees to no more than classic ECN.
+func (o *Options) classicAnswer(seg *segment) (a synECN) {
+	a.mark = seg.mark
+	if o.ECN >= ECNAccept && asksECN(seg.Flags) && seg.mark == wire.NotECT {
+		a.feedback = ECNFeedbackClassic
+	}
+	return a
+}
+
+// again takes a SYN that came again, and reports whether the connection can go on. RFC 9768 §3.1.5: a host "MUST reset the
+// connection" when both kinds of feedback are asked for. RFC 3168 §6.1.1 and RFC 9768 §3.1.5: once a SYN without ECN has
+// come, nothing is sent as ECT.
+func (a *synECN) again(o *Options, seg *segment) bool {
+	a.mark = seg.mark
+	switch ace := aceOf(seg.Flags); {
+	case ace == 0:
+		a.plain = true
+	case a.feedback == ECNFeedbackAccurate && ace == aceClassic,
+		a.feedback == ECNFeedbackClassic && ace != aceClassic && o.ECN == ECNAccurate:
+		return false
+	case !asksECN(seg.Flags) && a.feedback == ECNFeedbackClassic:
+		a.plain = true
+	}
+	return true
+}
+
+// synAckFlags are the ECN flags of a SYN-ACK that was sent retries times before. RFC 9768 §3.2.3.2.2: the second repetition goes
+// without, in case something on the path drops what has them.
+func (a *synECN) synAckFlags(retries uint8) wire.Flags {
+	switch {
+	case a.feedback == ECNFeedbackAccurate:
+		if retries >= 2 {
+			a.plain = true
+			return 0
+		}
+		return aceFlags(aceEcho(a.mark))
+	case a.feedback == ECNFeedbackClassic && !a.plain:
 		return wire.ECE
+	default:
+		return 0
+	}
+}
+
+// ackFlags are the ECN flags of an ACK from SYN-RECEIVED.
+func (a *synECN) ackFlags() wire.Flags {
+	if a.feedback == ECNFeedbackAccurate {
+		return aceFlags(aceInitial)
 	}
 	return 0
 }
 
-// asksForECN reports whether our next SYN is an ECN-setup SYN. RFC 3168 §6.1.1.1: a host that gets no answer to one "MAY
-// resend the SYN and any subsequent SYN retransmissions with CWR and ECE cleared": something on the path may drop what has
-// them.
-func (c *conn) asksForECN() bool { return c.opt.ECN >= ECNOn && c.synRetries == 0 }
+// asksForECN reports whether our next SYN asks for ECN. RFC 3168 §6.1.1.1: a host that gets no answer to one "MAY resend the
+// SYN and any subsequent SYN retransmissions with CWR and ECE cleared": something on the path may drop what has them.
+// RFC 9768 §3.1.4.1 tries once more before.
+func (c *conn) asksForECN() bool {
+	return c.opt.ECN == ECNOn && c.synRetries == 0 || c.opt.ECN == ECNAccurate && c.synRetries <= 1
+}
 
 // ecnSynFlags are the ECN flags of our SYN, or of the SYN-ACK of a simultaneous open.
 func (c *conn) ecnSynFlags() wire.Flags {
 	switch {
 	case c.state == StateSynReceived && c.ecn != nil:
-		return c.ecn.feedback.synAckFlags()
+		a := synECN{feedback: c.ecn.feedback, mark: c.ecn.synMark}
+		return a.synAckFlags(0)
+	case c.state == StateSynSent && c.asksForECN() && c.opt.ECN == ECNAccurate:
+		return ecnFlags
 	case c.state == StateSynSent && c.asksForECN():
 		return wire.CWR | wire.ECE
 	}
@@ -125,15 +191,35 @@ func (c *conn) ecnSynFlags() wire.Flags {
 // settleECN takes the peer's SYN or SYN-ACK in SYN-SENT. RFC 3168 §6.1.1: a host that has sent a SYN without ECN as well
 // "MUST NOT set ECT", but obeys marks if the one with ECN was agreed to.
 func (s *Stack) settleECN(c *conn, seg *segment) {
-	if c.opt.ECN < ECNOn {
-		return
-	}
-	if seg.Flags.Has(wire.ACK) {
-		if grantsECN(seg.Flags) {
-			s.useECN(c, ECNFeedbackClassic, c.asksForECN())
+	switch {
+	case c.opt.ECN < ECNOn:
+	case !seg.Flags.Has(wire.ACK):
+		if !c.asksForECN() {
+			return
 		}
-	} else if c.asksForECN() {
-		s.useECN(c, c.opt.ecnAnswer(seg), true)
+		// RFC 9768 §3.1.2: a simultaneous open enters the mode that "it would have entered had it been a responding host".
+		a := c.opt.ecnAnswer(seg)
+		s.useECN(c, a.feedback, true)
+		if c.ecn != nil {
+			c.ecn.synMark = a.mark
+		}
+	case c.opt.ECN == ECNAccurate:
+		s.settleAccurate(c, seg)
+	case grantsECN(seg.Flags):
+		s.useECN(c, ECNFeedbackClassic, c.asksForECN())
+	}
+}
+
+// settleAccurate takes the SYN-ACK after we have asked for Accurate ECN (RFC 9768 table 2, and §3.1.3 for what is reserved).
+func (s *Stack) settleAccurate(c *conn, seg *segment) {
+	switch ace := aceOf(seg.Flags); ace {
+	case 0, aceAsk: // the peer knows no ECN, or reflects what it was sent
+	case aceClassicAnswer:
+		s.useECN(c, ECNFeedbackClassic, c.asksForECN())
+	default:
+		// §3.2.2.3: after a change of the field "the Client is advised to send non-ECN-capable packets".
+		s.useECN(c, ECNFeedbackAccurate, !aceMangled(ace))
+		c.ecn.acc.answered(seg.mark)
 	}
 }
 
@@ -141,7 +227,7 @@ func (s *Stack) settleECN(c *conn, seg *segment) {
 func (s *Stack) useECN(c *conn, f ECNFeedback, capable bool) {
 	if f != ECNFeedbackNone {
 		c.ecn = s.ecns.get()
-		*c.ecn = ecnState{feedback: f, capable: capable}
+		*c.ecn = ecnState{feedback: f, capable: capable, acc: accECN{ours: aceInitial, peers: aceInitial}}
 	}
 }
 
@@ -155,14 +241,14 @@ func (s *Stack) dropECN(c *conn) {
 // confirm takes the SYN-ACK of a simultaneous open. RFC 3168 §6.1.1: a host that has received one without ECN "SHOULD NOT
 // set ECT on data packets".
 func (e *ecnState) confirm(seg *segment) {
-	if e != nil && !grantsECN(seg.Flags) {
+	if e != nil && (e.accurate() && aceOf(seg.Flags) == 0 || !e.accurate() && !grantsECN(seg.Flags)) {
 		e.capable = false
 	}
 }
 
 // noteMark takes what an acceptable segment says about congestion on its way.
 func (s *Stack) noteMark(c *conn, seg *segment) {
-	if c.ecn.arrived(seg) {
+	if c.ecn.arrived(seg, c.rcv.ackedUpTo != c.rcv.nxt) {
 		c.ackNow = true
 		s.wantTransmit(c)
 	}
@@ -171,11 +257,17 @@ func (s *Stack) noteMark(c *conn, seg *segment) {
 // arrived takes the ECN codepoint and the CWR flag of an acceptable segment. Pure ACKs and segments outside of the window
 // don't count (RFC 3168 §6.1.4, §6.1.5). It reports whether an ACK is due at once: the first echo should not wait, and
 // whoever sends CWR may be down to a window of one segment.
-func (e *ecnState) arrived(seg *segment) (ackNow bool) {
-	if e == nil || seg.payload.len() == 0 {
+func (e *ecnState) arrived(seg *segment, unacked bool) (ackNow bool) {
+	if e == nil || seg.payload.len() == 0 && e.feedback == ECNFeedbackClassic {
 		return false
 	}
 	e.seen = e.seen || seg.mark != wire.NotECT
+	if e.feedback == ECNFeedbackAccurate {
+		if seg.mark == wire.CE {
+			e.received += uint32(seg.count)
+		}
+		return e.acc.arrived(seg, unacked)
+	}
 	// The flag comes first: a segment with CWR and CE tells of congestion after the reduction.
 	if seg.Flags.Has(wire.CWR) {
 		e.echo, ackNow = false, true
@@ -190,11 +282,27 @@ func (e *ecnState) arrived(seg *segment) (ackNow bool) {
 
 // echoFlags are what our segments tell the peer's sender.
 func (e *ecnState) echoFlags() wire.Flags {
-	if e != nil && e.echo {
+	switch {
+	case e == nil:
+		return 0
+	case e.accurate():
+		return aceFlags(e.acc.ours)
+	case e.echo:
 		return wire.ECE
 	}
 	return 0
 }
+
+// acknowledged notes that an ACK has left.
+func (e *ecnState) acknowledged() {
+	if e != nil {
+		e.acc.pending = 0
+	}
+}
+
+// splits reports whether segments must not be joined for a device to cut: it would clear the flag CWR, a bit of Accurate ECN's
+// counter, in all but the first.
+func (e *ecnState) splits() bool { return e != nil && e.echoFlags().Has(wire.CWR) }
 
 // markNew returns the ECN codepoint and flags for n bytes of new data. RFC 3168 §6.1.2: "the TCP sender sets the CWR flag in
 // the TCP header of the first new data packet sent after the window reduction". §6.1.5 and §6.1.6 keep ECT from
@@ -210,14 +318,23 @@ func (e *ecnState) markNew(n int) (wire.ECN, wire.Flags) {
 	return wire.ECT0, 0
 }
 
-// echoes reports whether an ACK says that data of ours met congestion.
-func (e *ecnState) echoes(seg *segment) bool { return e != nil && e.capable && seg.Flags.Has(wire.ECE) }
+// echoes reports whether an ACK for packets packets says that data of ours met congestion. old says that a later one came before.
+func (e *ecnState) echoes(seg *segment, packets int, old bool) bool {
+	switch {
+	case e == nil:
+		return false
+	case e.accurate():
+		return e.told(seg, packets, old)
+	default:
+		return e.capable && seg.Flags.Has(wire.ECE)
+	}
+}
 
 // noteReduction notes that the congestion window was reduced, for whatever reason: what is outstanding, up to nxt, may still
 // be echoed as marked, and that is answered for.
 func (e *ecnState) noteReduction(nxt seqnum.Value) {
-	if e != nil && e.capable {
-		e.cwrOwed, e.reduced, e.point = true, true, nxt
+	if e != nil && (e.capable || e.accurate()) {
+		e.cwrOwed, e.reduced, e.point = !e.accurate(), true, nxt // RFC 9768 §3.1.5: "MUST NOT set CWR"
 	}
 }
 

@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/wire"
@@ -52,11 +53,11 @@ func TestECNSuperSegment(t *testing.T) {
 	seg := &segment{mark: wire.CE, count: 4, size: 1000}
 	seg.payload.body = payload
 	seg.Flags = wire.ACK | wire.CWR
-	if !e.arrived(seg) || !e.echo || e.received != 4 {
+	if !e.arrived(seg, false) || !e.echo || e.received != 4 {
 		t.Errorf("echo %v, %d marks", e.echo, e.received)
 	}
 	seg.mark = wire.ECT0
-	if !e.arrived(seg) || e.echo {
+	if !e.arrived(seg, false) || e.echo {
 		t.Error("CWR does not end the echo")
 	}
 }
@@ -91,5 +92,57 @@ func TestECNStateIsRare(t *testing.T) {
 	if c := p.a.conn(ida); c.ecn != nil {
 		t.Error("a connection without ECN has state of it")
 	}
+	p.finish()
+}
+
+// The field's values in the handshake (RFC 9768 tables 2 and 3) are flags and back.
+func TestACEField(t *testing.T) {
+	for ace := range uint8(8) {
+		if got := aceOf(aceFlags(ace) | wire.ACK | wire.FIN); got != ace {
+			t.Errorf("%d becomes %d", ace, got)
+		}
+	}
+	for mark, want := range map[wire.ECN]wire.Flags{
+		wire.NotECT: wire.CWR, wire.ECT1: wire.CWR | wire.ECE, wire.ECT0: wire.AE, wire.CE: wire.AE | wire.CWR,
+	} {
+		if got := aceFlags(aceEcho(mark)); got != want {
+			t.Errorf("codepoint %d is echoed as %v, want %v", mark, got, want)
+		}
+	}
+}
+
+// While the counter has the bit that is CWR, nothing is joined into super-segments: whoever cuts them clears it.
+func TestECNAccurateIsNotCut(t *testing.T) {
+	p := newPair(t, func(c *Config) { c.Defaults.ECN, c.Defaults.NoPacing = ECNAccurate, true })
+	ida, idb := p.connect(nil)
+	if st := p.a.conn(ida).ecn; st == nil || st.feedback != ECNFeedbackAccurate || !st.capable {
+		t.Fatalf("ECN of a: %+v", st)
+	}
+	super := false
+	p.filter = func(to *end, out *Transmit) bool {
+		if out.SegmentSize == 0 || to != p.b {
+			return true
+		}
+		super = true
+		if out.Header[out.TransportStart+13]&0x80 != 0 {
+			t.Error("a super-segment has CWR")
+		}
+		return true
+	}
+	p.a.write(p.now, ida, make([]byte, 50_000))
+	p.advance(time.Second)
+	p.b.receive(p.now, idb)
+	if !super {
+		t.Error("no super-segment without CWR")
+	}
+	super = false
+	p.a.conn(ida).ecn.acc.ours = 6
+	p.b.conn(idb).ecn.acc.peers = 6
+	p.a.write(p.now, ida, make([]byte, 50_000))
+	p.advance(time.Second)
+	if super {
+		t.Error("a super-segment although the counter is 6")
+	}
+	p.b.receive(p.now, idb)
 	p.finish()
 }

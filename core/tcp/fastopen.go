@@ -81,12 +81,14 @@ func (s *Stack) fastOpen(r *synRecord, now Time, seg *segment) bool {
 }
 
 // fastOpenAgain answers the SYN of such a connection when it comes again: our SYN-ACK was lost.
-func (s *Stack) fastOpenAgain(c *conn, seg *segment) bool {
+func (s *Stack) fastOpenAgain(c *conn, now Time, seg *segment) bool {
 	if !seg.Flags.Has(wire.SYN) || seg.Flags.Has(wire.ACK) || seg.Seq != c.rcv.irs {
 		return false
 	}
-	if r := s.syns.get(c.tuple); r != nil {
+	if r := s.syns.get(c.tuple); r.ecn.again(c.opt, seg) {
 		s.oweSynAck(r)
+	} else {
+		s.resetConn(c, now, ErrAborted)
 	}
 	return true
 }

@@ -63,6 +63,7 @@ type Status struct {
 	ZeroWindowProbes uint64
 	ChallengeAcks    uint64
 	CEReceived       uint64 // segments that came marked
+	DeliveredCE      uint64 // segments of ours that the peer says came marked; Accurate ECN only
 	ECNReductions    uint64 // of the congestion window, because the peer echoed congestion
 }
 

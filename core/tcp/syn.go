@@ -17,7 +17,7 @@ type synRecord struct {
 	offered  uint16       // our window, of the SYN-ACK
 	sentAt   Time
 	retryAt  Time
-	ecn      ECNFeedback     // what was agreed to
+	ecn      synECN
 	conn     *conn           // by TCP Fast Open, which is there already; nil otherwise
 	retries  uint8           // SYN-ACKs sent again by timeout
 	waiting  link[synRecord] // in synTable.waiting, until the handshake ends
@@ -128,13 +128,14 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 	opt := r.listener.opt
 	seg := wire.Segment{
 		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
-		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK | r.ecn.synAckFlags(),
+		Seq: r.iss, Ack: r.irs.Add(1), Flags: wire.SYN | wire.ACK | r.ecn.synAckFlags(r.retries),
 		Window:  r.offered,
 		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
 	if r.conn != nil {
 		seg.Ack, seg.Window = r.conn.fastOpenWindow()
 		s.acknowledged(r.conn)
+		r.conn.ecn.restrict(&r.ecn)
 	}
 	s.finish(t, &r.tuple, &seg, opt.TTL, opt.TrafficClass, s.flowLabel(&r.tuple, r.retries))
 	return true
@@ -229,8 +230,9 @@ func (s *Stack) addHandshake(r *synRecord, now Time) {
 func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
 	if seg.Flags.Has(wire.SYN) && !seg.Flags.Has(wire.ACK) && seg.Seq == r.irs {
 		r.options.TSVal = seg.Options.TSVal
-		if !asksECN(seg.Flags) {
-			r.ecn = ECNFeedbackNone // RFC 3168 §6.1.1: "a host has received at least one non-ECN-setup SYN"
+		if !r.ecn.again(r.listener.opt, seg) {
+			s.refuse(r)
+			return
 		}
 		s.oweSynAck(r) // the peer's SYN again: our answer was lost
 		return
@@ -282,11 +284,22 @@ func (s *Stack) ackFromSynReceived(r *synRecord, now Time) {
 		window >>= s.recvScale(opt) // RFC 7323 §2.2: only the window of a SYN is not scaled
 	}
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
-		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK,
+		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.ACK | r.ecn.ackFlags(),
 		window: window, ttl: opt.TTL, trafficClass: opt.TrafficClass,
 		// RFC 7323 §3.2: once negotiated, every segment but RST MUST carry timestamps.
 		options: timestamps(r.options.Set.Has(wire.OptTimestamps) && !opt.NoTimestamps, s.tsNow(now, &r.tuple), r.options.TSVal),
 	})
+}
+
+// refuse ends a handshake by RST, whether the peer has our SYN-ACK or not.
+func (s *Stack) refuse(r *synRecord) {
+	s.syns.remove(r)
+	s.stats.AttemptFails++
+	opt := r.listener.opt
+	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
+		tuple: r.tuple, seq: r.iss.Add(1), ack: r.irs.Add(1), flags: wire.RST | wire.ACK, ttl: opt.TTL, trafficClass: opt.TrafficClass,
+	})
+	s.stats.OutRsts++
 }
 
 // promote turns a handshake into a connection when its ACK has come, and goes on with what else that segment holds.
@@ -319,12 +332,13 @@ func (s *Stack) accepted(r *synRecord, now Time, seg *segment) *conn {
 	c.rcv.adv = c.rcv.nxt.Add(seqnum.Size(r.offered))
 	c.setIRS(r.irs)
 	c.negotiate(now, &r.options)
-	s.useECN(c, r.ecn, true)
+	s.useECN(c, r.ecn.feedback, !r.ecn.plain)
 	c.snd.una, c.snd.nxt, c.snd.limitedUntil = r.iss.Add(1), r.iss.Add(1), r.iss.Add(1)
 	if r.retries == 0 && r.sentAt != 0 {
 		c.rtt.sample(now, now.Sub(r.sentAt), 1)
 	}
 	s.establish(c, now, &seg.Segment)
+	s.heedHandshakeAck(c, now, seg)
 	s.stats.PassiveOpens++
 	l.accepted++
 	l.accept.push(c)

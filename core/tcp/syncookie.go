@@ -203,9 +203,9 @@ func (s *Stack) sendCookie(l *listener, now Time, seg *segment) {
 	}
 	if r.options.Set.Has(wire.OptTimestamps) {
 		offset := s.isn.tsOffset(t.local, t.remote)
-		ecn := l.opt.ecnAnswer(seg)
-		r.flags |= ecn.synAckFlags()
-		r.options.TSVal = cookieTimestamp(r.options.TSVal-offset, &peer, ecn) + offset
+		ecn := l.opt.classicAnswer(seg)
+		r.flags |= ecn.synAckFlags(0)
+		r.options.TSVal = cookieTimestamp(r.options.TSVal-offset, &peer, ecn.feedback) + offset
 	}
 	l.cookiesUntil = now + (cookieAge+1)*cookiePeriod
 	s.stats.SynCookiesSent++
@@ -241,9 +241,9 @@ func (s *Stack) acceptCookie(l *listener, now Time, seg *segment) bool {
 	}
 	s.stats.SynCookiesReceived++
 	r := synRecord{tuple: t, listener: l, iss: iss, irs: irs, offered: s.cookieWindow(l.opt)}
-	r.options, r.ecn = cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote))
+	r.options, r.ecn.feedback = cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote))
 	if l.opt.ECN < ECNAccept {
-		r.ecn = ECNFeedbackNone // the peer says what we never did
+		r.ecn.feedback = ECNFeedbackNone // the peer says what we never did
 	}
 	if c := s.accepted(&r, now, seg); c != nil {
 		s.arrives(c, now, seg)

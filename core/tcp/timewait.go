@@ -18,6 +18,7 @@ type timeWait struct {
 	user         *conn          // whose handle the user still holds; nil otherwise
 	place        link[timeWait] // in timeWaitTable.order
 	window       uint16
+	echo         wire.Flags // ECN feedback
 	tsOn         bool
 	ttl          uint8
 	trafficClass uint8
@@ -60,7 +61,7 @@ func (s *Stack) addTimeWait(c *conn, now Time) *timeWait {
 		s.endTimeWait(s.timeWait.order.front(), now)
 	}
 	w := &timeWait{
-		tuple: c.tuple, sndNxt: c.snd.nxt, rcvNxt: c.rcv.nxt, user: c,
+		echo: c.ecn.echoFlags(), tuple: c.tuple, sndNxt: c.snd.nxt, rcvNxt: c.rcv.nxt, user: c,
 		tsOn: c.timestampsOn, tsRecent: c.rcv.tsRecent, tsOffset: c.tsOffset,
 		window: uint16(min(c.rcvWindow()>>c.rcv.scale, maxUnscaled)), ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,
 	}
@@ -89,7 +90,7 @@ func (s *Stack) expireTimeWait(now Time) {
 // ackTimeWait acknowledges the peer's FIN.
 func (s *Stack) ackTimeWait(w *timeWait, now Time) {
 	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
-		tuple: w.tuple, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.ACK, window: w.window,
+		tuple: w.tuple, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.ACK | w.echo, window: w.window,
 		options: timestamps(w.tsOn, uint32(now/Time(time.Millisecond))+w.tsOffset, w.tsRecent),
 		ttl:     w.ttl, trafficClass: w.trafficClass,
 	})

@@ -13,16 +13,26 @@ func (s *Stack) build(c *conn, now Time, t *Transmit) bool {
 		return s.buildSyn(c, now, t)
 	case c.state == StateSynSent:
 		return false
+	case c.ackNow && c.ecn.owesHandshake():
+		return s.buildAck(c, now, t)
 	case c.state != StateSynReceived && s.buildData(c, now, t):
 		return true
 	case c.probeNow:
 		return s.buildProbe(c, now, t)
 	case c.ackNow:
-		seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK)
-		s.send(c, now, t, &seg, wire.NotECT)
-		return true
+		return s.buildAck(c, now, t)
 	}
 	return false
+}
+
+// buildAck builds a pure ACK.
+func (s *Stack) buildAck(c *conn, now Time, t *Transmit) bool {
+	seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK)
+	if !seg.Options.Set.Has(wire.OptSACK) {
+		seg.Flags = c.ecn.pureAckFlags(seg.Flags)
+	}
+	s.send(c, now, t, &seg, wire.NotECT)
+	return true
 }
 
 func (t *Transmit) reset() {
@@ -106,7 +116,7 @@ func (s *Stack) burst(c *conn, mss int) int {
 	if c.v6() {
 		offload = s.cfg.SegmentationOffload6
 	}
-	if !offload {
+	if !offload || c.ecn.splits() {
 		return mss
 	}
 	most := c.quantum(mss)
@@ -449,6 +459,7 @@ func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment, mark wir
 func (s *Stack) acknowledged(c *conn) {
 	c.ackNow = false
 	c.rcv.lastAck, c.rcv.ackedUpTo = c.rcv.nxt, c.rcv.nxt
+	c.ecn.acknowledged()
 	c.disarm(timerDelayedAck)
 }
 

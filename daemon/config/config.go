@@ -96,7 +96,7 @@ type TCP struct {
 	SynAckRetries     int           `yaml:"syn_ack_retries"`
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
-	ECN               tcp.ECN       `yaml:"ecn"` // off, accept or on
+	ECN               tcp.ECN       `yaml:"ecn"` // off, accept, on or accurate
 	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
 	NoTimestamps      bool          `yaml:"no_timestamps"`
 	NoSACK            bool          `yaml:"no_sack"`

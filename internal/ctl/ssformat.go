@@ -105,6 +105,7 @@ func formatInfo(t *starfishv1.TcpInfo) string {
 	add(t.GetRetransmitted() != 0, "retrans:%d/%d", t.GetTimeouts(), t.GetRetransmitted())
 	add(t.GetReordered() != 0, "rcv_ooopack:%d", t.GetReordered())
 	add(t.GetCeReceived() != 0, "ce_received:%d", t.GetCeReceived())
+	add(t.GetDeliveredCe() != 0, "delivered_ce:%d", t.GetDeliveredCe())
 	add(t.GetEcnReductions() != 0, "ecn_reductions:%d", t.GetEcnReductions())
 	add(true, "rcv_space:%d", t.GetRecvBuffer())
 	add(t.GetNotSent() != 0, "notsent:%d", t.GetNotSent())
@@ -119,6 +120,8 @@ func ecnName(t *starfishv1.TcpInfo) string {
 	switch t.GetEcn() {
 	case "classic":
 		return "ecn"
+	case "accurate":
+		return "accecn"
 	default:
 		return ""
 	}

@@ -53,6 +53,7 @@ type infoRecord struct {
 	ECN             string  `json:"ecn"`
 	ECNCapable      bool    `json:"ecn_capable"`
 	CEReceived      uint64  `json:"ce_received"`
+	DeliveredCE     uint64  `json:"delivered_ce"`
 	ECNReductions   uint64  `json:"ecn_reductions"`
 	Congestion      string  `json:"congestion_control"`
 	CongestionState string  `json:"congestion_state"`
@@ -135,8 +136,9 @@ func infoOf(t *starfishv1.TcpInfo) *infoRecord {
 		SendBuffer: t.GetSendBuffer(), RecvBuffer: t.GetRecvBuffer(), SendWindow: t.GetSendWindow(), RecvWindow: t.GetRecvWindow(),
 		SendWindowScale: t.GetSendWindowScale(), RecvWindowScale: t.GetRecvWindowScale(), MSS: t.GetMss(), PathMTU: t.GetPathMtu(),
 		Timestamps: t.GetTimestamps(), SACK: t.GetSack(),
-		ECN: t.GetEcn(), ECNCapable: t.GetEcnCapable(), CEReceived: t.GetCeReceived(), ECNReductions: t.GetEcnReductions(),
-		Congestion: congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),
+		ECN: t.GetEcn(), ECNCapable: t.GetEcnCapable(), CEReceived: t.GetCeReceived(), DeliveredCE: t.GetDeliveredCe(),
+		ECNReductions: t.GetEcnReductions(),
+		Congestion:    congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),
 		CWND: t.GetCongestionWindow(), SSThresh: t.GetSlowStartThreshold(), InFlight: t.GetInFlight(),
 		RTT: milliseconds(t.GetRtt()), RTTVar: milliseconds(t.GetRttVariation()), MinRTT: milliseconds(t.GetMinRtt()),
 		RTO: milliseconds(t.GetRto()), Backoff: t.GetBackoff(),

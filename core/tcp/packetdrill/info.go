@@ -58,6 +58,7 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"bytes_retrans":  func(st *tcp.Status) float64 { return float64(st.BytesRetrans) },
 	"segs_out":       func(st *tcp.Status) float64 { return float64(st.SegmentsSent) },
 	"segs_in":        func(st *tcp.Status) float64 { return float64(st.SegmentsReceived) },
+	"delivered_ce":   func(st *tcp.Status) float64 { return float64(st.DeliveredCE) },
 	"notsent_bytes":  func(st *tcp.Status) float64 { return float64(st.NotSent) },
 	"delivery_rate":  func(st *tcp.Status) float64 { return float64(st.DeliveryRate) },
 	"pacing_rate":    func(st *tcp.Status) float64 { return float64(st.PacingRate) },
@@ -70,7 +71,6 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"fackets":        func(*tcp.Status) float64 { return 0 }, // Linux counts none any more
 	"reordering":     func(*tcp.Status) float64 { return 3 }, // RFC 8985's DupThresh; its window adapts in time, not in segments
 	"advmss":         func(st *tcp.Status) float64 { return float64(st.PathMTU - headers(st)) },
-	"delivered_ce":   func(*tcp.Status) float64 { return 0 },
 	"rcv_ooopack":    func(st *tcp.Status) float64 { return float64(st.Reordered) },
 }
 

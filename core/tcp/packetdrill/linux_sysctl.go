@@ -94,9 +94,9 @@ func synCookies(s *settings, value string) error {
 
 // ecnSetting takes Linux's number.
 func ecnSetting(s *settings, value string) error {
-	ecn, ok := map[string]tcp.ECN{"0": tcp.ECNOff, "1": tcp.ECNOn, "2": tcp.ECNAccept}[value]
+	ecn, ok := map[string]tcp.ECN{"0": tcp.ECNOff, "1": tcp.ECNOn, "2": tcp.ECNAccept, "3": tcp.ECNAccurate}[value]
 	if !ok {
-		return fmt.Errorf("want 0, 1 or 2")
+		return fmt.Errorf("want 0 to 3")
 	}
 	s.options.ECN = ecn
 	return nil

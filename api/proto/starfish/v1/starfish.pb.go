@@ -125,6 +125,8 @@ const (
 	Ecn_ECN_ACCEPT Ecn = 2
 	// Ask for it, too: RFC 3168.
 	Ecn_ECN_ON Ecn = 3
+	// Ask for Accurate ECN (RFC 9768), and agree to either.
+	Ecn_ECN_ACCURATE Ecn = 4
 )
 
 // Enum value maps for Ecn.
@@ -134,12 +136,14 @@ var (
 		1: "ECN_OFF",
 		2: "ECN_ACCEPT",
 		3: "ECN_ON",
+		4: "ECN_ACCURATE",
 	}
 	Ecn_value = map[string]int32{
 		"ECN_UNSPECIFIED": 0,
 		"ECN_OFF":         1,
 		"ECN_ACCEPT":      2,
 		"ECN_ON":          3,
+		"ECN_ACCURATE":    4,
 	}
 )
 
@@ -473,7 +477,7 @@ type Options struct {
 	NoSack *bool `protobuf:"varint,19,opt,name=no_sack,json=noSack,proto3,oneof" json:"no_sack,omitempty"`
 	// Does without window scaling (RFC 7323 §2). Only while opening.
 	NoWindowScale *bool `protobuf:"varint,20,opt,name=no_window_scale,json=noWindowScale,proto3,oneof" json:"no_window_scale,omitempty"`
-	// Explicit Congestion Notification (RFC 3168). Only while opening.
+	// Explicit Congestion Notification (RFC 3168, RFC 9768). Only while opening.
 	Ecn *Ecn `protobuf:"varint,50,opt,name=ecn,proto3,enum=starfish.v1.Ecn,oneof" json:"ecn,omitempty"`
 	// How often a listener repeats its SYN-ACK (RFC 9293 §3.8.3). 1 to 127. Only while opening.
 	SynAckRetries *uint32 `protobuf:"varint,40,opt,name=syn_ack_retries,json=synAckRetries,proto3,oneof" json:"syn_ack_retries,omitempty"`
@@ -3212,7 +3216,7 @@ type TcpInfo struct {
 	ZeroWindowProbes uint64 `protobuf:"varint,39,opt,name=zero_window_probes,json=zeroWindowProbes,proto3" json:"zero_window_probes,omitempty"`
 	// Challenge ACKs sent (RFC 5961).
 	ChallengeAcks uint64 `protobuf:"varint,40,opt,name=challenge_acks,json=challengeAcks,proto3" json:"challenge_acks,omitempty"`
-	// How receivers tell of congestion: "none" or "classic" (RFC 3168).
+	// How receivers tell of congestion: "none", "classic" (RFC 3168) or "accurate" (RFC 9768).
 	Ecn string `protobuf:"bytes,60,opt,name=ecn,proto3" json:"ecn,omitempty"`
 	// New data is sent with an ECN codepoint.
 	EcnCapable bool `protobuf:"varint,61,opt,name=ecn_capable,json=ecnCapable,proto3" json:"ecn_capable,omitempty"`
@@ -3220,6 +3224,8 @@ type TcpInfo struct {
 	CeReceived uint64 `protobuf:"varint,62,opt,name=ce_received,json=ceReceived,proto3" json:"ce_received,omitempty"`
 	// Reductions of the congestion window because the peer echoed congestion.
 	EcnReductions uint64 `protobuf:"varint,63,opt,name=ecn_reductions,json=ecnReductions,proto3" json:"ecn_reductions,omitempty"`
+	// Segments sent that the peer says came with Congestion Experienced. Accurate ECN only.
+	DeliveredCe uint64 `protobuf:"varint,64,opt,name=delivered_ce,json=deliveredCe,proto3" json:"delivered_ce,omitempty"`
 	// Since the connection began: its SYN sent or received.
 	Age *durationpb.Duration `protobuf:"bytes,41,opt,name=age,proto3" json:"age,omitempty"`
 	// Since the last segment was sent; unset if none was.
@@ -3570,6 +3576,13 @@ func (x *TcpInfo) GetEcnReductions() uint64 {
 	return 0
 }
 
+func (x *TcpInfo) GetDeliveredCe() uint64 {
+	if x != nil {
+		return x.DeliveredCe
+	}
+	return 0
+}
+
 func (x *TcpInfo) GetAge() *durationpb.Duration {
 	if x != nil {
 		return x.Age
@@ -3825,7 +3838,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\tsyn_queue\x18\x05 \x01(\rR\bsynQueue\x12\x1a\n" +
 	"\baccepted\x18\x06 \x01(\x04R\baccepted\x12\x1c\n" +
 	"\toverflows\x18\a \x01(\x04R\toverflows\x12(\n" +
-	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xb3\x0e\n" +
+	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xd6\x0e\n" +
 	"\aTcpInfo\x12\x1d\n" +
 	"\n" +
 	"send_queue\x18\x01 \x01(\rR\tsendQueue\x12\x19\n" +
@@ -3887,7 +3900,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"ecnCapable\x12\x1f\n" +
 	"\vce_received\x18> \x01(\x04R\n" +
 	"ceReceived\x12%\n" +
-	"\x0eecn_reductions\x18? \x01(\x04R\recnReductions\x12+\n" +
+	"\x0eecn_reductions\x18? \x01(\x04R\recnReductions\x12!\n" +
+	"\fdelivered_ce\x18@ \x01(\x04R\vdeliveredCe\x12+\n" +
 	"\x03age\x18) \x01(\v2\x19.google.protobuf.DurationR\x03age\x126\n" +
 	"\tlast_sent\x18* \x01(\v2\x19.google.protobuf.DurationR\blastSent\x12>\n" +
 	"\rlast_received\x18+ \x01(\v2\x19.google.protobuf.DurationR\flastReceived\x12!\n" +
@@ -3896,14 +3910,15 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1eCONGESTION_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CONGESTION_CONTROL_RENO\x10\x01\x12\x1c\n" +
 	"\x18CONGESTION_CONTROL_CUBIC\x10\x02\x12\x1a\n" +
-	"\x16CONGESTION_CONTROL_BBR\x10\x03*C\n" +
+	"\x16CONGESTION_CONTROL_BBR\x10\x03*U\n" +
 	"\x03Ecn\x12\x13\n" +
 	"\x0fECN_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aECN_OFF\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ECN_ACCEPT\x10\x02\x12\n" +
 	"\n" +
-	"\x06ECN_ON\x10\x03*q\n" +
+	"\x06ECN_ON\x10\x03\x12\x10\n" +
+	"\fECN_ACCURATE\x10\x04*q\n" +
 	"\vShutdownHow\x12\x1c\n" +
 	"\x18SHUTDOWN_HOW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SHUTDOWN_HOW_READ\x10\x01\x12\x16\n" +
