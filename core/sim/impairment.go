@@ -9,7 +9,7 @@ import (
 
 // LinkStats counts what became of packets.
 type LinkStats struct {
-	Sent, Delivered, Lost, Duplicated, Delayed, Corrupted, TooBig, QueueDrops, Blackout uint64
+	Sent, Delivered, Lost, Duplicated, Delayed, Corrupted, Marked, TooBig, QueueDrops, Blackout uint64
 }
 
 // Impairment decides what a Link does to one packet after the other. It draws from its source alone, so that the same
@@ -35,6 +35,7 @@ type Fate struct {
 	At      tcp.Time // when it arrives
 	Twin    tcp.Time // when a second one arrives; 0 when there is none
 	Corrupt bool     // the first one is damaged
+	Mark    bool     // the first one is marked, if its sender understands marks
 }
 
 // Judge decides about a packet of n bytes.
@@ -62,6 +63,10 @@ func (m *Impairment) Judge(now tcp.Time, n int) Fate {
 	if chance(m.rng, m.link.Corrupt) {
 		m.stats.Corrupted++
 		fate.Corrupt = true
+	}
+	if chance(m.rng, m.link.Mark) {
+		m.stats.Marked++
+		fate.Mark = true
 	}
 	m.stats.Delivered++
 	fate.At = m.arrival(leaves)

@@ -25,6 +25,10 @@ type Link struct {
 	// Corrupt is the chance that bits within one byte flip: the checksum catches each such error (RFC 1071).
 	Corrupt float64
 
+	// Mark is the chance of a packet with ECT to be marked (RFC 3168 §5); Bleach clears the field of every packet.
+	Mark   float64
+	Bleach bool
+
 	MTU       int  // 0: no limit but the packet's length field
 	BlackHole bool // what exceeds the MTU vanishes without an ICMP message
 
@@ -60,6 +64,9 @@ func (d *direction) send(p packet) {
 		return
 	}
 	fate := d.Judge(d.net.now, len(p.data))
+	if fate.Mark && d.net.trace != nil {
+		d.net.tracef("%s: marked: %s", d.from.Name, describe(p.data))
+	}
 	if fate.Drop != "" {
 		d.drop(fate.Drop, &p)
 		return
@@ -68,6 +75,9 @@ func (d *direction) send(p packet) {
 		twin := p
 		twin.data = append(d.net.alloc(len(p.data))[:0], p.data...)
 		d.deliver(fate.Twin, twin)
+	}
+	if fate.Mark || d.link.Bleach {
+		rewriteECN(p.data, d.link.Bleach)
 	}
 	if fate.Corrupt {
 		d.flip(&p)

@@ -175,6 +175,10 @@ func (d dice) link(v6 bool, mtu int, harsh, whole bool) Link {
 	if harsh {
 		d.impair(&l)
 	}
+	if d.oneIn(3) {
+		l.Mark = pick(d, 0.01, 0.1, 0.5, 1)
+	}
+	l.Bleach = d.oneIn(20)
 	return l
 }
 
@@ -301,6 +305,7 @@ func (d dice) options() tcp.Options {
 		o.FixedISN = &near
 	}
 	o.FastOpen = d.oneIn(3)
+	o.ECN = pick(d, tcp.ECNOff, tcp.ECNAccept, tcp.ECNOn, tcp.ECNAccurate, tcp.ECNAccurate)
 	return o
 }
 

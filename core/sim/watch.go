@@ -149,7 +149,7 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 		return nil
 	}
 	for _, check := range []func(*Host, *seen) error{
-		w.checkSequence, w.checkPayload, w.checkSize, w.checkAck, w.checkWindow, w.checkTimestamps, w.checkSACK,
+		w.checkMarks, w.checkSequence, w.checkPayload, w.checkSize, w.checkAck, w.checkWindow, w.checkTimestamps, w.checkSACK,
 	} {
 		if err := check(h, v); err != nil {
 			return err

@@ -41,6 +41,38 @@ func (w *watch) checkSequence(_ *Host, v *seen) error {
 	return nil
 }
 
+// checkMarks: only new data is sent as ECN-capable (RFC 3168 §6.1.1, §6.1.4 to §6.1.6), as ECT(0), and nobody has ECN who does not
+// want it. Who sends CE would lie.
+func (w *watch) checkMarks(_ *Host, v *seen) error {
+	mark := v.ip.ECN()
+	if c, side := w.planOf(v.key); c != nil && c.users[side].options.ECN == tcp.ECNOff &&
+		(mark != wire.NotECT || v.tcp.Flags&(wire.AE|wire.CWR|wire.ECE) != 0) {
+		return fmt.Errorf("uses ECN, which is off")
+	}
+	switch {
+	case mark == wire.NotECT:
+	case mark != wire.ECT0:
+		return fmt.Errorf("has the ECN codepoint %d", mark)
+	case v.tcp.Flags.Has(wire.SYN) || len(v.payload) == 0:
+		return fmt.Errorf("carries no data and is ECN-capable")
+	case v.tcp.Seq.Less(v.side.nxt):
+		return fmt.Errorf("carries old data and is ECN-capable")
+	}
+	return nil
+}
+
+// planOf finds the connection and the side that a segment's sender is in the plan.
+func (w *watch) planOf(k sideKey) (*connPlan, int) {
+	for i := range w.run.plan.conns {
+		for side := range 2 {
+			if w.run.sideKey(i, side) == k {
+				return &w.run.plan.conns[i], side
+			}
+		}
+	}
+	return nil, 0
+}
+
 // checkPayload: the bytes are the user's, in their place.
 func (w *watch) checkPayload(_ *Host, v *seen) error {
 	if len(v.payload) == 0 {
@@ -61,12 +93,8 @@ func (w *watch) checkPayload(_ *Host, v *seen) error {
 }
 
 func (w *watch) contentOf(k sideKey) (content, bool) {
-	for i := range w.run.plan.conns {
-		for side := range 2 {
-			if w.run.sideKey(i, side) == k {
-				return w.run.plan.conns[i].contentKeys[side], true
-			}
-		}
+	if c, side := w.planOf(k); c != nil {
+		return c.contentKeys[side], true
 	}
 	return 0, false
 }
