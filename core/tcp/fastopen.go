@@ -15,11 +15,10 @@ const fastOpenCookieLen = 8
 // fastOpenCookie is the option that proves that a peer receives what is sent to its address (§4.1.2): a keyed function of both
 // addresses, so that nothing is remembered.
 func (s *Stack) fastOpenCookie(t *tuple) (o wire.Options) {
-	lhi, llo := t.local.Hash64()
-	rhi, rlo := t.remote.Hash64()
+	addresses := tuple{local: t.local, remote: t.remote}
 	o.Set = wire.OptFastOpen
 	o.FastOpenLen = fastOpenCookieLen
-	putUint64(o.FastOpenCookie[:], sipHash(s.isn.key, lhi, llo, rhi, rlo, hashFastOpen))
+	putUint64(o.FastOpenCookie[:], hashTuple(s.isn.key, &addresses, hashFastOpen))
 	return o
 }
 

@@ -6,10 +6,7 @@ func (s *Stack) flowLabel(t *tuple, draw uint8) uint32 {
 	if t.local.Is4() {
 		return 0
 	}
-	lhi, llo := t.local.Hash64()
-	rhi, rlo := t.remote.Hash64()
-	ports := uint64(t.localPort)<<48 | uint64(t.remotePort)<<32 | uint64(draw)<<16
-	label := uint32(sipHash(s.isn.key, lhi, llo, rhi, rlo, ports|hashFlowLabel)) & maxFlowLabel
+	label := uint32(hashTuple(s.isn.key, t, uint64(draw)<<16|hashFlowLabel)) & maxFlowLabel
 	return max(label, 1) // 0 says that there is none
 }
 

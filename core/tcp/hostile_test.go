@@ -56,13 +56,13 @@ func (s *siege) fire(n int, craft func(i int) (wire.Segment, []byte)) {
 			seg.Options.Set |= wire.OptTimestamps
 			seg.Options.TSVal, seg.Options.TSEcr = s.victim.rcv.tsRecent, s.victim.tsNow(s.now)
 		}
-		packet := s.b.raw(s.victim, seg, payload)
+		hostile := s.b.raw(s.victim, seg, payload)
 		began := time.Now()
-		s.b.stack.HandlePacket(s.now, packet)
+		s.b.stack.HandlePacket(s.now, hostile)
 		for s.b.stack.PollTransmit(s.now, &s.b.out) {
 			spent += time.Since(began)
 			if s.filter(s.a, &s.b.out) {
-				if p, ok := packetFor(s.a, &s.b.out); ok {
+				if p, ok := packet(s.a.pool, &s.b.out); ok {
 					s.a.stack.HandlePacket(s.now, p)
 				}
 			}
@@ -80,8 +80,6 @@ func (s *siege) fire(n int, craft func(i int) (wire.Segment, []byte)) {
 	}
 	s.t.Logf("%d packets: %v each, %d replies, at most %d KiB of buffers", n, spent/time.Duration(n), s.replies, s.peak>>10)
 }
-
-func packetFor(e *end, t *Transmit) (Packet, bool) { return packet(e.pool, t) }
 
 // useBystander moves data on the other connection, both ways.
 func (s *siege) useBystander() {

@@ -25,6 +25,14 @@ const (
 	hashProbeSeed
 )
 
+// hashTuple is a keyed hash of a tuple, whose ports may be 0 where they don't matter. The low 32 bits of purpose say what it
+// is for, and may tell several hashes for it apart.
+func hashTuple(key [2]uint64, t *tuple, purpose uint64) uint64 {
+	lhi, llo := t.local.Hash64()
+	rhi, rlo := t.remote.Hash64()
+	return sipHash(key, lhi, llo, rhi, rlo, uint64(t.localPort)<<48|uint64(t.remotePort)<<32|purpose)
+}
+
 // isnGenerator makes what a connection starts to count from: its initial sequence number and its timestamp offset.
 type isnGenerator struct{ key [2]uint64 }
 
@@ -40,26 +48,15 @@ func sipKey(secret [16]byte) [2]uint64 {
 // remoteip, remoteport, secretkey). Successive incarnations of one connection move forward with M, and nobody off the
 // path learns one connection's numbers from another's.
 func (g *isnGenerator) isn(now Time, t tuple) seqnum.Value {
-	lhi, llo := t.local.Hash64()
-	rhi, rlo := t.remote.Hash64()
-	ports := uint64(t.localPort)<<48 | uint64(t.remotePort)<<32
-	f := sipHash(g.key, lhi, llo, rhi, rlo, ports|hashISN)
-	return seqnum.Value(uint32(now/isnTick) + uint32(f))
+	return seqnum.Value(uint32(now/isnTick) + uint32(hashTuple(g.key, &t, hashISN)))
 }
 
 // tsOffset returns what to add to the timestamp clock towards one peer. RFC 7323 §7.1 asks for an offset for each
 // connection, so that the clock doesn't tell how long the machine is up. It is the same for all connections of a pair of addresses,
 // because RFC 6191 §2 takes a new connection over TIME-WAIT only when its timestamps go on from the old one's.
 func (g *isnGenerator) tsOffset(local, remote wire.Addr) uint32 {
-	lhi, llo := local.Hash64()
-	rhi, rlo := remote.Hash64()
-	return uint32(sipHash(g.key, lhi, llo, rhi, rlo, hashTimestamp))
+	return uint32(hashTuple(g.key, &tuple{local: local, remote: remote}, hashTimestamp))
 }
 
 // probeSeed seeds what the congestion control of a connection draws at random, so that flows of one path don't act in step.
-func (s *Stack) probeSeed(c *conn) uint64 {
-	lhi, llo := c.tuple.local.Hash64()
-	rhi, rlo := c.tuple.remote.Hash64()
-	ports := uint64(c.tuple.localPort)<<48 | uint64(c.tuple.remotePort)<<32
-	return sipHash(s.isn.key, lhi, llo, rhi, rlo, ports|hashProbeSeed)
-}
+func (s *Stack) probeSeed(c *conn) uint64 { return hashTuple(s.isn.key, &c.tuple, hashProbeSeed) }

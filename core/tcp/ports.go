@@ -26,10 +26,8 @@ func (p *ports) init(secret [16]byte, first, last uint16) {
 // pick returns a port of the range for which inUse says no, for a connection from local to the remote endpoint. It
 // asks about every port at most once, and reports false when all are in use.
 func (p *ports) pick(local, remote wire.Addr, remotePort uint16, inUse func(port uint16) bool) (uint16, bool) {
-	lhi, llo := local.Hash64()
-	rhi, rlo := remote.Hash64()
-	offset := sipHash(p.key, lhi, llo, rhi, rlo, uint64(remotePort)<<32|hashPortOffset)
-	index := sipHash(p.key, lhi, llo, rhi, rlo, uint64(remotePort)<<32|hashPortIndex)
+	t := tuple{local: local, remote: remote, remotePort: remotePort}
+	offset, index := hashTuple(p.key, &t, hashPortOffset), hashTuple(p.key, &t, hashPortIndex)
 	counter := &p.counters[index%portCounters]
 
 	size := uint32(p.last-p.first) + 1

@@ -120,10 +120,7 @@ func (g *isnGenerator) openCookie(now Time, t *tuple, irs, iss seqnum.Value) (ms
 
 // cookieHashes are the hash of a tuple with a counter and an index, and that of the tuple alone.
 func (g *isnGenerator) cookieHashes(t *tuple, count uint64, index uint32) (hash uint64, shift uint32) {
-	lhi, llo := t.local.Hash64()
-	rhi, rlo := t.remote.Hash64()
-	ports := uint64(t.localPort)<<48 | uint64(t.remotePort)<<32
-	whole := sipHash(g.key, lhi, llo, rhi, rlo, ports|hashCookie)
+	whole := hashTuple(g.key, t, hashCookie)
 	return sipHash(g.key, whole, uint64(index), count, hashCookie), uint32(whole)
 }
 
