@@ -43,10 +43,7 @@ func (c *Conn) SetCork(cork bool) error {
 }
 
 func (c *Conn) setOptions(ctx context.Context, msg *starfishv1.Options) error {
-	return c.opError("set", c.call(ctx, func(ctx context.Context) error {
-		_, err := c.client.api.SetOptions(ctx, &starfishv1.SetOptionsRequest{ConnectionId: c.id, Options: msg})
-		return err
-	}))
+	return c.opError("set", c.client.setOptions(c.client.inSession(ctx, c.session), c.id, msg))
 }
 
 // Abort ends the connection with a reset (RFC 9293 §3.10.5) instead of FIN; what was not delivered yet is lost.

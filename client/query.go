@@ -94,6 +94,10 @@ func (c *Client) SetOptions(ctx context.Context, id uint64, options Options) err
 	if err != nil {
 		return err
 	}
+	return c.setOptions(ctx, id, msg)
+}
+
+func (c *Client) setOptions(ctx context.Context, id uint64, msg *starfishv1.Options) error {
 	return c.call(ctx, func(ctx context.Context) error {
 		_, err := c.api.SetOptions(ctx, &starfishv1.SetOptionsRequest{ConnectionId: id, Options: msg})
 		return err
