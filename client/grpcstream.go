@@ -205,8 +205,11 @@ func (s *grpcStream) linger() {
 	}
 }
 
-// writeEnd returns what a write finds after the end of the RPC.
+// writeEnd returns what a write finds after the end of the RPC, which Close brings about as well.
 func (s *grpcStream) writeEnd() error {
+	if isClosed(s.closed) {
+		return net.ErrClosed
+	}
 	if s.endErr != nil && !errors.Is(s.endErr, io.EOF) {
 		return s.endErr
 	}
