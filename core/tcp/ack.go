@@ -177,7 +177,7 @@ func (s *Stack) sampleRTT(c *conn, now Time, seg *segment, a *acked, priorUna se
 	switch {
 	case a.firstSent != 0 && !a.resent:
 		a.rtt = max(now.Sub(a.firstSent), 1) // both stamps may come from one reading of the clock
-		c.rtt.sample(now, a.rtt, expectedSamples(c.flight()+a.bytes, c.mss))
+		c.rtt.sample(now, a.rtt, expectedSamples(c.flight()+a.bytes, a.bytes, c.mss))
 	case a.bytes > 0 && c.timestampsOn && seg.Options.Set.Has(wire.OptTimestamps) && priorUna != c.snd.una:
 		s.sampleTimestamp(c, now, seg.Options.TSEcr)
 	}

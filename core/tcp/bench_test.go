@@ -34,7 +34,7 @@ func BenchmarkTransfer(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			x := benchPair{pair: newPair(b, c.configure), batch: c.batch, reversed: c.reversed, lossEvery: c.lossEvery}
-			ida, idb := x.connect(nil)
+			ida, idb := x.connect(benchOptions())
 			b.SetBytes(benchBytes)
 			b.ReportAllocs()
 			x.transfer(ida, idb, benchBytes) // to a steady state
@@ -51,6 +51,9 @@ func BenchmarkTransfer(b *testing.B) {
 		})
 	}
 }
+
+// benchOptions fix the buffers: transfer waits for room for four super-segments before it sends.
+func benchOptions() *Options { return &Options{SendBuffer: 4 << 20, RecvBuffer: 4 << 20} }
 
 // cpuTime is the processor time that the process has taken.
 func cpuTime(b *testing.B) time.Duration {

@@ -55,9 +55,11 @@ func (r *rttEstimator) sample(now Time, rtt time.Duration, expected int) {
 	r.srtt = max(r.srtt+(rtt-r.srtt)/(8*n), 1)
 }
 
-// expectedSamples is ExpectedSamples of RFC 7323 appendix G: a receiver acknowledges every second segment.
-func expectedSamples(flight, mss int) int {
-	return max((flight+2*mss-1)/(2*mss), 1)
+// expectedSamples is ExpectedSamples of RFC 7323 appendix G: how many ACKs a round trip brings when all cover as much as one
+// that acknowledged so many bytes, a super-segment perhaps; a receiver acknowledges every second segment at least.
+func expectedSamples(flight, acked, mss int) int {
+	each := max(2*mss, acked)
+	return max((flight+each-1)/each, 1)
 }
 
 // rto returns the retransmission timeout without back-off: SRTT + max(G, 4·RTTVAR) (RFC 6298 §2.3), at most maxRTO. As in

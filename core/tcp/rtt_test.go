@@ -91,13 +91,31 @@ func TestRTTEstimatorScalesByExpectedSamples(t *testing.T) {
 	if d := (one.srtt - many.srtt).Abs(); d > 5*time.Millisecond {
 		t.Errorf("SRTT %v with 1 sample a round trip, %v with %d", one.srtt, many.srtt, n)
 	}
-	for _, tt := range []struct{ flight, mss, want int }{
-		{0, 1460, 1}, {1460, 1460, 1}, {2920, 1460, 1}, {2921, 1460, 2}, {146000, 1460, 50},
+	for _, tt := range []struct{ flight, acked, mss, want int }{
+		{0, 1460, 1460, 1}, {1460, 1460, 1460, 1}, {2920, 1460, 1460, 1}, {2921, 1460, 1460, 2}, {146000, 1460, 1460, 50},
+		{146000, 2920, 1460, 50}, {146000, 65_700, 1460, 3}, {65_700, 65_700, 1460, 1},
 	} {
-		if got := expectedSamples(tt.flight, tt.mss); got != tt.want {
-			t.Errorf("expectedSamples(%d, %d) = %d, want %d", tt.flight, tt.mss, got, tt.want)
+		if got := expectedSamples(tt.flight, tt.acked, tt.mss); got != tt.want {
+			t.Errorf("expectedSamples(%d, %d, %d) = %d, want %d", tt.flight, tt.acked, tt.mss, got, tt.want)
 		}
 	}
+}
+
+// TestRTTFallsWithSuperSegments: a handshake that took a second, as the first packet to a neighbour may, does not hold
+// back a path of 100 microseconds: one ACK for a super-segment counts for what it covers. The pacer would otherwise send one
+// super-segment at a time, and each of them correct the estimate by a half percent.
+func TestRTTFallsWithSuperSegments(t *testing.T) {
+	x := benchPair{pair: newPair(t), batch: 16}
+	ida, idb := x.connect(benchOptions())
+	c := x.a.conn(ida)
+	c.rtt = rttEstimator{}
+	c.rtt.sample(x.now, time.Second, 1)
+	began := x.now
+	x.transfer(ida, idb, 32<<20)
+	if took := x.now.Sub(began); took > 5*time.Second {
+		t.Errorf("32 MiB took %v of the network's time, SRTT is %v", took, c.rtt.srtt)
+	}
+	x.finish()
 }
 
 func TestMinRTTForgets(t *testing.T) {
