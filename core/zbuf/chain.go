@@ -3,7 +3,8 @@ package zbuf
 import "fmt"
 
 // Chain is a byte stream made of slices, whose references it owns. The zero Chain is empty.
-// Positions in it are absolute: they count from the first byte ever pushed, and Skip moves the front.
+// Positions in it are absolute, modulo 2^64: they count from the first byte ever pushed, Skip moves the front, and
+// PushFront moves it back.
 //
 // An empty chain holds no memory beyond itself, and one piece is kept in line. A Chain must not be copied.
 type Chain struct {
@@ -47,15 +48,12 @@ func (c *Chain) Push(s Slice) {
 // alone, then into new blocks of p. It returns how many bytes it took: fewer than len(data) when p has no blocks left.
 func (c *Chain) Append(p *Pool, data []byte) int {
 	total := len(data)
-	if c.n > 0 {
+	if k := min(c.tailRoom(), len(data)); k > 0 {
 		last := &c.at(c.n - 1).s
-		if room := last.capacity() - last.Len(); room > 0 && last.Exclusive() {
-			k := min(room, len(data))
-			*last = last.Resize(last.Len() + k)
-			copy(last.Bytes()[last.Len()-k:], data)
-			c.end += uint64(k)
-			data = data[k:]
-		}
+		*last = last.Resize(last.Len() + k)
+		copy(last.Bytes()[last.Len()-k:], data)
+		c.end += uint64(k)
+		data = data[k:]
 	}
 	for len(data) > 0 {
 		s, ok := p.Get(min(len(data), MaxBlock))
@@ -66,6 +64,17 @@ func (c *Chain) Append(p *Pool, data []byte) int {
 		c.Push(s)
 	}
 	return total - len(data)
+}
+
+// tailRoom is how many bytes the last block has room for that the chain may write to.
+func (c *Chain) tailRoom() int {
+	if c.n == 0 {
+		return 0
+	}
+	if last := &c.at(c.n - 1).s; last.Exclusive() {
+		return last.capacity() - last.Len()
+	}
+	return 0
 }
 
 // Skip drops n bytes at the front, 0 ≤ n ≤ Len, and releases the blocks that are passed.
@@ -163,12 +172,12 @@ func (c *Chain) at(i uint32) *piece {
 	return &c.ring.slots[(c.head+i)&uint32(len(c.ring.slots)-1)]
 }
 
-// find returns the index of the piece that holds position pos, start ≤ pos < end.
+// find returns the index of the piece that holds position pos, start ≤ pos < end. The first piece begins at start.
 func (c *Chain) find(pos uint64) uint32 {
 	lo, hi := uint32(0), c.n-1
 	for lo < hi {
 		mid := lo + (hi-lo+1)/2
-		if c.at(mid).pos <= pos {
+		if c.at(mid).pos-c.start <= pos-c.start {
 			lo = mid
 		} else {
 			hi = mid - 1
@@ -179,18 +188,19 @@ func (c *Chain) find(pos uint64) uint32 {
 
 // append adds a piece behind the last.
 func (c *Chain) append(p piece) {
-	switch {
-	case c.n == 0 && c.ring == nil:
-		c.sole = p
-		c.n = 1
-		return
-	case c.ring == nil:
-		c.grow(2)
-	case int(c.n) == len(c.ring.slots):
-		c.grow(2 * len(c.ring.slots))
-	}
+	c.makeRoom()
 	c.n++
 	*c.at(c.n - 1) = p
+}
+
+// makeRoom makes sure that there is a slot for one more piece.
+func (c *Chain) makeRoom() {
+	switch {
+	case c.ring == nil && c.n == 1:
+		c.grow(2)
+	case c.ring != nil && int(c.n) == len(c.ring.slots):
+		c.grow(2 * len(c.ring.slots))
+	}
 }
 
 // grow moves the pieces to a ring of at least n slots.
@@ -209,18 +219,29 @@ func (c *Chain) grow(n int) {
 
 // pop removes the first piece and returns its slice with the reference.
 func (c *Chain) pop() Slice {
-	p := c.at(0)
-	s := p.s
-	*p = piece{}
-	c.n--
+	s := c.take(0)
 	if c.ring != nil {
 		c.head++
-		if c.n == 0 {
-			c.ring.recycle()
-			c.ring, c.head = nil, 0
-		}
 	}
+	c.shrink()
 	return s
+}
+
+// take empties the slot of a piece.
+func (c *Chain) take(i uint32) Slice {
+	p := c.at(i)
+	s := p.s
+	*p = piece{}
+	return s
+}
+
+// shrink counts a piece less, and gives the ring back with the last one.
+func (c *Chain) shrink() {
+	c.n--
+	if c.n == 0 && c.ring != nil {
+		c.ring.recycle()
+		c.ring, c.head = nil, 0
+	}
 }
 
 // advance cuts n bytes off the first piece, which has more.
@@ -232,7 +253,7 @@ func (c *Chain) advance(front *piece, n int) {
 
 // check panics unless [pos, pos+n) lies in the chain.
 func (c *Chain) check(pos uint64, n int) {
-	if n < 0 || pos < c.start || pos > c.end || uint64(n) > c.end-pos {
+	if n < 0 || pos-c.start > c.end-c.start || uint64(n) > c.end-pos {
 		panic(fmt.Sprintf("zbuf: %d bytes at %d are not in the chain [%d, %d)", n, pos, c.start, c.end))
 	}
 }

@@ -17,6 +17,11 @@ func (m *model) skip(n int) {
 	m.data = m.data[n:]
 }
 
+func (m *model) prepend(data []byte) {
+	m.start -= uint64(len(data))
+	m.data = append(append([]byte{}, data...), m.data...)
+}
+
 // comparison runs operations on two chains and on their models.
 type comparison struct {
 	t      *testing.T
@@ -58,6 +63,62 @@ func (x *comparison) append(c *Chain, m *model) {
 	m.data = append(m.data, s.Bytes()...)
 	if k := c.Append(x.p, s.Bytes()); k != s.Len() {
 		x.t.Fatalf("Append took %d of %d", k, s.Len())
+	}
+}
+
+// before returns n bytes that go in front of the chain.
+func (x *comparison) before(n int) Slice {
+	return fill(x.t, x.p, x.r.Uint64(), n)
+}
+
+func (x *comparison) pushFront(c *Chain, m *model) {
+	s := x.before(x.r.IntN(400))
+	m.prepend(s.Bytes())
+	c.PushFront(s)
+}
+
+// pushFrontHalves pushes one block in two halves, the second first, which must become one piece.
+func (x *comparison) pushFrontHalves(c *Chain, m *model) {
+	s := x.before(300)
+	m.prepend(s.Bytes())
+	cut, before := x.r.IntN(301), c.Pieces()
+	c.PushFront(s.Sub(cut, 300).Retain())
+	c.PushFront(s.Sub(0, cut))
+	if c.Pieces() != before+1 {
+		x.t.Fatalf("two halves of a block make %d pieces", c.Pieces()-before)
+	}
+}
+
+func (x *comparison) prepend(c *Chain, m *model) {
+	s := x.before(x.r.IntN(600))
+	defer s.Release()
+	m.prepend(s.Bytes())
+	if k := c.Prepend(x.p, s.Bytes()); k != s.Len() {
+		x.t.Fatalf("Prepend took %d of %d", k, s.Len())
+	}
+}
+
+func (x *comparison) pushViews(c *Chain, m *model) {
+	s := x.before(x.r.IntN(600))
+	defer s.Release()
+	cut := x.r.IntN(s.Len() + 1)
+	m.prepend(s.Bytes()[:cut])
+	c.PushViewFront(x.p, s.Sub(0, cut))
+	m.data = append(m.data, s.Bytes()[cut:]...)
+	c.PushView(x.p, s.Sub(cut, s.Len()))
+}
+
+// join puts the two chains together and leaves the other one empty.
+func (x *comparison) join() {
+	l, r := &x.chains[0], &x.chains[1]
+	all := append(append([]byte{}, x.models[0].data...), x.models[1].data...)
+	got := Join(l, r)
+	for i := range x.chains {
+		x.models[i] = model{start: x.chains[i].Start()}
+		if got == &x.chains[i] {
+			x.models[i].data = all
+		}
+		x.check(&x.chains[i], &x.models[i])
 	}
 }
 
@@ -121,7 +182,7 @@ func (x *comparison) check(c *Chain, m *model) {
 func (x *comparison) step() {
 	i := x.r.IntN(2)
 	c, m := &x.chains[i], &x.models[i]
-	switch op := x.r.IntN(71); {
+	switch op := x.r.IntN(111); {
 	case op < 20:
 		x.push(c, m)
 	case op < 30:
@@ -136,6 +197,16 @@ func (x *comparison) step() {
 		x.look(c, m)
 	case op < 70:
 		x.read(c, m)
+	case op < 80:
+		x.pushFront(c, m)
+	case op < 87:
+		x.pushFrontHalves(c, m)
+	case op < 95:
+		x.prepend(c, m)
+	case op < 103:
+		x.pushViews(c, m)
+	case op < 110:
+		x.join()
 	default:
 		x.reset(c, m)
 	}

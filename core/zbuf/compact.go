@@ -20,3 +20,28 @@ func Compact(p *Pool, s Slice) Slice {
 	s.Release()
 	return small
 }
+
+// smallSlice is the size up to which copying bytes costs no more than keeping a reference.
+const smallSlice = 256
+
+// PushView adds a reference to what s views to the end of the chain. What is small is copied behind the last slice if
+// there is room, so that a stream of tiny packets neither pins a block for each nor makes a piece for each; what pins much
+// is copied as Compact does.
+func (c *Chain) PushView(p *Pool, s Slice) {
+	if s.Len() <= smallSlice {
+		s = s.Sub(c.Append(p, s.Bytes()), s.Len()) // what the pool had no room for
+	}
+	if s.Len() > 0 {
+		c.Push(Compact(p, s.Retain()))
+	}
+}
+
+// PushViewFront is PushView at the front.
+func (c *Chain) PushViewFront(p *Pool, s Slice) {
+	if s.Len() <= smallSlice {
+		s = s.Sub(0, s.Len()-c.Prepend(p, s.Bytes()))
+	}
+	if s.Len() > 0 {
+		c.PushFront(Compact(p, s.Retain()))
+	}
+}
