@@ -169,7 +169,6 @@ func (x *goodputHosts) host(name string, n byte) *Host {
 		Addrs: []wire.Addr{wire.Addr4([4]byte{10, 0, 0, n})}, Join: true, Batch: 20 * time.Microsecond,
 		Stack: tcp.Config{
 			SegmentationOffload4: true, ChecksumOffload: true,
-			Limits: tcp.Limits{OutOfOrder: 1 << 14}, // a whole window behind one loss
 		},
 	})
 	if err != nil {

@@ -199,21 +199,21 @@ func (c *conn) checkReceive() error {
 		return errors.New("has received a FIN")
 	case c.ooo == nil:
 		return nil
-	case len(c.ooo.ranges) == 0:
+	case len(c.ooo.runs) == 0:
 		return errors.New("keeps an empty reassembly queue")
 	}
 	return c.ooo.check(c.rcv.nxt, c.rcv.adv)
 }
 
-// check: ranges lie in order, apart, ahead of nxt and before adv, and SACK tells the peer what is held and no more.
+// check: runs lie in order, with gaps between them, ahead of nxt and before adv, and SACK tells the peer what is held and no
+// more.
 func (q *reassembly) check(nxt, adv seqnum.Value) error {
 	at, bytes := nxt.Add(1), 0
-	for i := range q.ranges {
-		r := &q.ranges[i]
+	for _, r := range q.runs {
 		if r.start.Less(at) || r.data.Len() == 0 || adv.Less(r.end()) {
-			return fmt.Errorf("out-of-order range [%d, %d) is not within %d and %d", r.start, r.end(), at, adv)
+			return fmt.Errorf("out-of-order run [%d, %d) is not within %d and %d", r.start, r.end(), at, adv)
 		}
-		at = r.end()
+		at = r.end().Add(1)
 		bytes += r.data.Len()
 	}
 	if bytes != q.bytes {

@@ -74,7 +74,7 @@ type Limits struct {
 	FastOpenCookies int   // of listeners that we connect to; the oldest goes first; default 4,096
 	TimeWait        int   // records; the oldest goes first; default 262,144
 	Orphans         int   // connections that their users have closed and that are still on the wire; default 65,536
-	OutOfOrder      int   // ranges in one reassembly queue; default 1,024
+	OutOfOrder      int   // runs of data in one reassembly queue, with a gap before each; default 1,024
 	SentSegments    int   // records of one scoreboard; default 16,384
 	ReceiveMemory   int64 // bytes that connections hold for their users or have promised to take; default: half the pool's limit, divided by the shards
 	ResetsPerSec    int   // RSTs for what matches nothing, and other replies to strangers; default 10,000

@@ -324,7 +324,7 @@ func TestOverlappingData(t *testing.T) {
 	s.finish()
 }
 
-// TestOutOfOrderFlood: as many holes as there can be cost ranges up to the limit, and no block for each byte.
+// TestOutOfOrderFlood: as many holes as there can be cost runs up to the limit, and no block for each byte.
 func TestOutOfOrderFlood(t *testing.T) {
 	s := newSiege(t, &Options{RecvBuffer: 1 << 20})
 	s.mute = true
@@ -333,12 +333,45 @@ func TestOutOfOrderFlood(t *testing.T) {
 		return wire.Segment{Seq: at, Ack: s.victim.snd.una, Flags: wire.ACK, Window: 1000}, []byte{1}
 	})
 	limit := s.b.stack.cfg.Limits.OutOfOrder
-	if n := len(s.victim.ooo.ranges); n > limit {
-		t.Errorf("%d ranges, the limit is %d", n, limit)
+	if n := len(s.victim.ooo.runs); n > limit {
+		t.Errorf("%d runs, the limit is %d", n, limit)
 	}
 	s.wantBuffers(int64(limit+1) * 256)
 	s.wantBystander()
 	s.finish()
+}
+
+// TestScrambledFlood: a window of tiny segments in the order that costs a queue the most, last first and every second one
+// before those between them, is kept at a bounded cost for each, in buffers that follow the bytes.
+func TestScrambledFlood(t *testing.T) {
+	const window, size = 1 << 20, 20
+	for name, order := range map[string]func(i, n int) int{
+		"backwards":          func(i, n int) int { return n - 1 - i },
+		"scattered":          func(i, n int) int { return i * 7919 % n },
+		"runs of 64 to join": func(i, n int) int { return (n - 1 - i) ^ 63 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSiege(t, &Options{RecvBuffer: window})
+			s.a.send(s.now, s.peerID, 1) // a window can't be scaled before
+			s.flow()
+			s.b.receive(s.now, s.id)
+			s.mute = true
+			n := int(s.victim.rcvWindow())/size - 1
+			n -= n % 64
+			s.fire(n, func(i int) (wire.Segment, []byte) {
+				at := s.victim.rcv.nxt.Add(seqnum.Size(1 + size*order(i, n)))
+				return wire.Segment{Seq: at, Ack: s.victim.snd.una, Flags: wire.ACK, Window: 1000}, make([]byte, size)
+			})
+			limit := s.b.stack.cfg.Limits.OutOfOrder
+			t.Logf("%d of %d bytes are kept in %d runs", s.victim.ooo.bytes, n*size, len(s.victim.ooo.runs))
+			if len(s.victim.ooo.runs) > limit {
+				t.Errorf("%d runs, the limit is %d", len(s.victim.ooo.runs), limit)
+			}
+			s.wantBuffers(int64(2*s.victim.ooo.bytes + (limit+1)*2*256)) // a run has a block at either end that is not full
+			s.wantBystander()
+			s.finish()
+		})
+	}
 }
 
 // TestTimestampGames: values from the future neither lock out the peer's true ones nor make a round trip negative.

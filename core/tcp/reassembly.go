@@ -1,67 +1,110 @@
 package tcp
 
 import (
+	"slices"
+
 	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/wire"
 	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
-// reassembly holds what arrived ahead of RCV.NXT. A connection has one only while there is such data.
+// reassembly holds what arrived ahead of RCV.NXT. A connection has one only while there is such data. Its bytes are bounded by
+// the window that was promised for them, its runs by Limits.OutOfOrder.
 type reassembly struct {
-	ranges []oooRange // in order, without overlap
-	bytes  int
-	// blocks are what SACK tells the peer, the most recent first (RFC 2018 §4): the runs of adjacent ranges.
+	runs  []*oooRun // in order, with a gap before each
+	bytes int
+	// blocks are what SACK tells the peer, the most recent first (RFC 2018 §4): some of the runs.
 	blocks  [wire.MaxSACKBlocks]wire.SACKBlock
 	nblocks int
 }
 
-// oooRange is one piece of data at its place.
-type oooRange struct {
+// oooRun is data without a gap in it, at its place.
+type oooRun struct {
 	start seqnum.Value
-	data  zbuf.Slice
+	data  zbuf.Chain
 }
 
-func (r *oooRange) end() seqnum.Value { return r.start.Add(seqnum.Size(r.data.Len())) }
+func (r *oooRun) end() seqnum.Value { return r.start.Add(seqnum.Size(r.data.Len())) }
 
-// insert takes over data's reference and keeps what of it is new. It reports whether anything was, and reports
-// false for room when limit ranges are there already: then data is dropped, as if it had been lost.
-func (q *reassembly) insert(start seqnum.Value, data zbuf.Slice, limit int) (fresh, room bool) {
+func (r *oooRun) block() wire.SACKBlock { return wire.SACKBlock{Start: r.start, End: r.end()} }
+
+// reassemblyStock is what the reassembly queues of a Stack are made of, and how many runs each may have.
+type reassemblyStock struct {
+	pool   *zbuf.Pool
+	queues freeList[reassembly]
+	runs   freeList[oooRun]
+	limit  int
+}
+
+// insert keeps what of data is new, by reference or, if it is small, by a copy. It reports whether anything was, and
+// reports false for room when data that touches no run would have made one too many: then it is dropped, as if it had been
+// lost.
+func (q *reassembly) insert(stock *reassemblyStock, start seqnum.Value, data zbuf.Slice) (fresh, room bool) {
 	origin, end := start, start.Add(seqnum.Size(data.Len()))
-	i := q.find(start)
 	for start.Less(end) {
-		gapEnd := end
-		if i < len(q.ranges) {
-			next := &q.ranges[i]
+		i, gapEnd := q.find(start), end
+		if i < len(q.runs) {
+			next := q.runs[i]
 			if next.start.LessEq(start) {
-				start = seqnum.Max(start, next.end())
-				i++
+				start = next.end()
 				continue
 			}
 			gapEnd = seqnum.Min(end, next.start)
 		}
-		if len(q.ranges) >= limit {
-			data.Release()
+		piece := data.Sub(int(origin.Size(start)), int(origin.Size(gapEnd)))
+		if !q.fill(stock, i, start, piece) {
 			return fresh, false
 		}
-		piece := data.Sub(int(origin.Size(start)), int(origin.Size(gapEnd))).Retain()
-		q.ranges = append(q.ranges, oooRange{})
-		copy(q.ranges[i+1:], q.ranges[i:])
-		q.ranges[i] = oooRange{start: start, data: piece}
 		q.bytes += piece.Len()
 		fresh = true
 		start = gapEnd
-		i++
 	}
-	data.Release()
 	return fresh, true
 }
 
-// find returns the index of the first range that ends behind seq.
+// fill puts data into the gap before run i, to the runs that it touches or as a run of its own.
+func (q *reassembly) fill(stock *reassemblyStock, i int, start seqnum.Value, data zbuf.Slice) bool {
+	end := start.Add(seqnum.Size(data.Len()))
+	touches := i < len(q.runs) && q.runs[i].start == end
+	switch {
+	case i > 0 && q.runs[i-1].end() == start:
+		q.runs[i-1].data.PushView(stock.pool, data)
+		if touches {
+			q.join(stock, i)
+		}
+	case touches:
+		q.runs[i].data.PushViewFront(stock.pool, data)
+		q.runs[i].start = start
+	case len(q.runs) < stock.limit:
+		run := stock.runs.get()
+		run.start = start
+		run.data.PushView(stock.pool, data)
+		q.runs = slices.Insert(q.runs, i, run)
+	default:
+		return false
+	}
+	return true
+}
+
+// join makes one of run i and the one before it.
+func (q *reassembly) join(stock *reassemblyStock, i int) {
+	kept, gone := q.runs[i-1], q.runs[i]
+	start := kept.start
+	if zbuf.Join(&kept.data, &gone.data) != &kept.data {
+		kept, gone = gone, kept
+	}
+	kept.start = start
+	q.runs[i-1] = kept
+	q.runs = slices.Delete(q.runs, i, i+1)
+	stock.runs.put(gone)
+}
+
+// find returns the index of the first run that ends behind seq.
 func (q *reassembly) find(seq seqnum.Value) int {
-	low, high := 0, len(q.ranges)
+	low, high := 0, len(q.runs)
 	for low < high {
 		mid := (low + high) / 2
-		if q.ranges[mid].end().LessEq(seq) {
+		if q.runs[mid].end().LessEq(seq) {
 			low = mid + 1
 		} else {
 			high = mid
@@ -70,20 +113,13 @@ func (q *reassembly) find(seq seqnum.Value) int {
 	return low
 }
 
-// run returns the run of adjacent ranges around the range that holds seq.
+// run returns the run that holds seq.
 func (q *reassembly) run(seq seqnum.Value) (wire.SACKBlock, bool) {
 	i := q.find(seq)
-	if i == len(q.ranges) || seq.Less(q.ranges[i].start) {
+	if i == len(q.runs) || seq.Less(q.runs[i].start) {
 		return wire.SACKBlock{}, false
 	}
-	first, last := i, i
-	for first > 0 && q.ranges[first-1].end() == q.ranges[first].start {
-		first--
-	}
-	for last+1 < len(q.ranges) && q.ranges[last].end() == q.ranges[last+1].start {
-		last++
-	}
-	return wire.SACKBlock{Start: q.ranges[first].start, End: q.ranges[last].end()}, true
+	return q.runs[i].block(), true
 }
 
 // report brings the run around seq to the front of the blocks. RFC 2018 §4: "The first SACK block … MUST specify the
@@ -106,21 +142,17 @@ func (q *reassembly) report(seq seqnum.Value) {
 }
 
 // pull moves what continues nxt into dst and returns the new RCV.NXT.
-func (q *reassembly) pull(nxt seqnum.Value, dst *zbuf.Chain) seqnum.Value {
+func (q *reassembly) pull(stock *reassemblyStock, nxt seqnum.Value, dst *zbuf.Chain) seqnum.Value {
 	n := 0
-	for ; n < len(q.ranges) && q.ranges[n].start.LessEq(nxt); n++ {
-		r := &q.ranges[n]
+	for ; n < len(q.runs) && q.runs[n].start.LessEq(nxt); n++ {
+		r := q.runs[n]
 		q.bytes -= r.data.Len()
-		if skip := int(r.start.Size(nxt)); skip < r.data.Len() {
-			dst.Push(r.data.Sub(skip, r.data.Len()))
-			nxt = r.end()
-		} else {
-			r.data.Release()
-		}
+		r.data.Skip(min(int(r.start.Size(nxt)), r.data.Len()))
+		nxt = nxt.Add(seqnum.Size(r.data.Len()))
+		r.data.MoveTo(dst, r.data.Len())
+		stock.runs.put(r)
 	}
-	rest := copy(q.ranges, q.ranges[n:])
-	clear(q.ranges[rest:])
-	q.ranges = q.ranges[:rest]
+	q.runs = slices.Delete(q.runs, 0, n)
 	kept := 0
 	for _, b := range q.blocks[:q.nblocks] {
 		if nxt.Less(b.End) {
@@ -129,17 +161,18 @@ func (q *reassembly) pull(nxt seqnum.Value, dst *zbuf.Chain) seqnum.Value {
 		}
 	}
 	q.nblocks = kept
-	if kept == 0 && len(q.ranges) > 0 {
-		q.report(q.ranges[0].start) // the runs remembered are gone: the next one takes their place
+	if kept == 0 && len(q.runs) > 0 {
+		q.report(q.runs[0].start) // the runs remembered are gone: the next one takes their place
 	}
 	return nxt
 }
 
 // clear gives up everything that is held, and keeps the array.
-func (q *reassembly) clear() {
-	for i := range q.ranges {
-		q.ranges[i].data.Release()
+func (q *reassembly) clear(stock *reassemblyStock) {
+	for _, r := range q.runs {
+		r.data.Clear()
+		stock.runs.put(r)
 	}
-	clear(q.ranges)
-	*q = reassembly{ranges: q.ranges[:0]}
+	clear(q.runs)
+	*q = reassembly{runs: q.runs[:0]}
 }

@@ -76,20 +76,16 @@ func (s *Stack) inOrder(c *conn, now Time, seg *segment) {
 // keep puts a payload at the end of the receive queue.
 func (s *Stack) keep(c *conn, p *payload) {
 	before := c.recvq.Len()
-	if p.head.Len() > 0 {
-		pushCompact(s.cfg.Pool, &c.recvq, p.head)
-	}
-	if p.body.Len() > 0 {
-		pushCompact(s.cfg.Pool, &c.recvq, p.body)
-	}
+	c.recvq.PushView(s.cfg.Pool, p.head)
+	c.recvq.PushView(s.cfg.Pool, p.body)
 	c.rcv.unconsumed += c.recvq.Len() - before
 }
 
 func (s *Stack) pullReassembly(c *conn) {
 	before := c.recvq.Len()
-	c.rcv.nxt = c.ooo.pull(c.rcv.nxt, &c.recvq)
+	c.rcv.nxt = c.ooo.pull(&s.reassembly, c.rcv.nxt, &c.recvq)
 	c.rcv.unconsumed += c.recvq.Len() - before
-	if len(c.ooo.ranges) == 0 {
+	if len(c.ooo.runs) == 0 {
 		s.dropReassembly(c)
 	}
 }
@@ -115,15 +111,13 @@ func (s *Stack) outOfOrder(c *conn, seg *segment) {
 		return
 	}
 	if c.ooo == nil {
-		c.ooo = s.reassembly.get()
+		c.ooo = s.reassembly.queues.get()
 	}
 	fresh, room := false, true
 	for _, part := range [...]zbuf.Slice{seg.payload.head, seg.payload.body} {
-		if part.Len() > 0 {
-			f, r := c.ooo.insert(seq, zbuf.Compact(s.cfg.Pool, part.Retain()), s.cfg.Limits.OutOfOrder)
-			fresh, room = fresh || f, room && r
-			seq = seq.Add(seqnum.Size(part.Len()))
-		}
+		f, r := c.ooo.insert(&s.reassembly, seq, part)
+		fresh, room = fresh || f, room && r
+		seq = seq.Add(seqnum.Size(part.Len()))
 	}
 	if !room {
 		s.stats.drop(DropReassemblyFull)
@@ -156,13 +150,11 @@ func (c *conn) noteDuplicate(seg *segment, end seqnum.Value) {
 // noteOverlap notes what of the data in order was held already, up to the first hole behind it. RFC 2883 §4.2 reports the
 // duplicate part of a segment as it reports whole ones, and "at most one D-SACK block" at a time.
 func (c *conn) noteOverlap() {
-	first := c.ooo.ranges[0].start
-	if !c.sackOn || c.rcv.nxt.LessEq(first) || c.rcv.dsack != (wire.SACKBlock{}) {
+	first := c.ooo.runs[0]
+	if !c.sackOn || c.rcv.nxt.LessEq(first.start) || c.rcv.dsack != (wire.SACKBlock{}) {
 		return
 	}
-	if run, ok := c.ooo.run(first); ok {
-		c.rcv.dsack = wire.SACKBlock{Start: first, End: seqnum.Min(run.End, c.rcv.nxt)}
-	}
+	c.rcv.dsack = wire.SACKBlock{Start: first.start, End: seqnum.Min(first.end(), c.rcv.nxt)}
 }
 
 // scheduleAck decides when data that came in order is acknowledged. RFC 9293 §3.8.6.3: "an ACK SHOULD be generated for

@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"github.com/MUCZ/Starfish/core/wire"
-	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
 // Stack is the TCP of one shard: its connections, listeners and timers. One goroutine owns it.
@@ -32,7 +31,7 @@ type Stack struct {
 	searches   freeList[mtuSearch]
 	ecns       freeList[ecnState]
 	tunings    freeList[rcvTuning]
-	reassembly freeList[reassembly]
+	reassembly reassemblyStock
 	strangers  tokenBucket // RSTs to what matches nothing
 	budget     recvBudget
 	sample     ackSample // of one ACK: an argument of an interface's method would be allocated each time
@@ -45,6 +44,7 @@ func New(cfg Config) (*Stack, error) {
 	}
 	s := &Stack{cfg: cfg, isn: newISNGenerator(cfg.Secret)}
 	s.budget.limit = cfg.Limits.ReceiveMemory
+	s.reassembly.pool, s.reassembly.limit = cfg.Pool, cfg.Limits.OutOfOrder
 	s.ports.init(cfg.Secret, cfg.FirstPort, cfg.LastPort)
 	s.conns.init(cfg.Limits.Connections)
 	s.listeners.init(cfg.Limits.Listeners)
@@ -200,23 +200,8 @@ func (s *Stack) dropReassembly(c *conn) {
 	if c.ooo == nil {
 		return
 	}
-	c.ooo.clear()
-	s.reassembly.put(c.ooo)
+	c.ooo.clear(&s.reassembly)
+	s.reassembly.queues.put(c.ooo)
 	c.ooo = nil
 	s.settle(c, false)
 }
-
-// pushCompact appends a view of a packet to dst.
-func pushCompact(pool *zbuf.Pool, dst *zbuf.Chain, s zbuf.Slice) {
-	// A small piece is copied behind the last one if there is room, so that a stream of tiny segments neither pins
-	// a block for each nor makes a piece for each.
-	if s.Len() <= copyBelow {
-		s = s.Sub(dst.Append(pool, s.Bytes()), s.Len()) // what the pool had no room for
-	}
-	if s.Len() > 0 {
-		dst.Push(zbuf.Compact(pool, s.Retain()))
-	}
-}
-
-// copyBelow is the size up to which copying bytes costs no more than keeping a reference.
-const copyBelow = 256

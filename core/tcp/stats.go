@@ -23,7 +23,7 @@ const (
 	DropUnacceptableAck
 	DropBlindReset     // RFC 5961 §3
 	DropSynInWindow    // RFC 5961 §4
-	DropReassemblyFull // more out-of-order ranges than Limits.OutOfOrder
+	DropReassemblyFull // more gaps in front of out-of-order data than Limits.OutOfOrder
 	DropNoMemory
 	DropICMPNoMatch // an ICMP error about nothing that we sent (RFC 5927 §4)
 	DropEarly       // data ahead of the ACK that brings back a SYN cookie
