@@ -93,7 +93,7 @@ func (d *Daemon) describeNetwork() string {
 	if n.device == nil {
 		return "memory, " + owned
 	}
-	return fmt.Sprintf("%s, %s, MTU %d, offload %+v", n.device.Name(), owned, n.device.MTU(), n.device.Offload())
+	return fmt.Sprintf("%s, %s, MTU %d, offload: %v", n.device.Name(), owned, n.device.MTU(), n.device.Offload())
 }
 
 func (d *Daemon) tellSystemd(state string) {

@@ -35,12 +35,6 @@ type Device interface {
 	Close() error
 }
 
-// Offload says what a device takes on write and gives on read.
-type Offload struct {
-	Checksum   bool // transport checksums may be left to the other side
-	TSO4, TSO6 bool // TCP super-segments over IPv4 and IPv6
-}
-
 // Queue is one queue of a device. It belongs to one goroutine.
 type Queue interface {
 	// FD returns the descriptor to watch with epoll, level or edge triggered: readable when Read may have a packet,
