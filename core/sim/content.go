@@ -24,8 +24,12 @@ func (c content) fill(b []byte, pos uint64) {
 			b, pos = b[8:], pos+8
 			continue
 		}
-		b[0] = byte(w >> (pos % 8 * 8))
-		b, pos = b[1:], pos+1
+		n := min(len(b), 8-int(pos%8))
+		w >>= pos % 8 * 8
+		for i := range b[:n] {
+			b[i] = byte(w >> (i * 8))
+		}
+		b, pos = b[n:], pos+uint64(n)
 	}
 }
 
@@ -38,10 +42,14 @@ func (c content) mismatch(b []byte, pos uint64) int {
 			i += 8
 			continue
 		}
-		if b[i] != byte(w>>(p%8*8)) {
-			return i
+		w >>= p % 8 * 8
+		for range min(len(b)-i, 8-int(p%8)) {
+			if b[i] != byte(w) {
+				return i
+			}
+			w >>= 8
+			i++
 		}
-		i++
 	}
 	return -1
 }

@@ -41,6 +41,7 @@ type Host struct {
 	rng      *rand.Rand
 	routes   map[wire.Addr]*direction
 	inbox    []packet
+	active   bool // something happened to the stack in this step
 	transmit tcp.Transmit
 }
 

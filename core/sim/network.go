@@ -28,7 +28,7 @@ type Network struct {
 	hosts   []*Host
 	still   int // steps since the time last went on
 	hash    uint64
-	buffers [][]byte
+	buffers [2][][]byte // small ones and large ones
 	trace   *trace
 }
 
@@ -147,29 +147,35 @@ func (n *Network) Step() (bool, error) {
 		n.now, n.still = at, 0
 	}
 	n.still++
-	n.runEvents()
+	called := n.runEvents()
 	for _, h := range n.hosts {
+		h.active = called
 		if len(h.inbox) > 0 {
+			h.active = true
 			h.receive()
 		}
 		if h.Stack.PollTimeout() <= n.now {
+			h.active = true
 			h.Stack.HandleTimeout(n.now)
 		}
 	}
 	return true, n.Settle()
 }
 
-// runEvents runs the calls that are due, and puts the packets that are due into the inboxes.
-func (n *Network) runEvents() {
+// runEvents runs the calls that are due, and puts the packets that are due into the inboxes. It reports whether there were
+// calls: they may be about any stack.
+func (n *Network) runEvents() (called bool) {
 	last := n.serial // what a call plans for now is for the next step
 	for len(n.events) > 0 && n.events[0].at <= n.now && n.events[0].serial <= last {
 		e := n.events.pop()
 		if e.run != nil {
 			e.run()
+			called = true
 			continue
 		}
 		e.host.inbox = append(e.host.inbox, e.packet)
 	}
+	return called
 }
 
 // Settle sends and tells what the stacks have ready now. Call it after calls into a stack from outside of Step.
@@ -179,6 +185,7 @@ func (n *Network) Settle() error {
 		busy = false
 		for _, h := range n.hosts {
 			k := h.pump()
+			h.active = h.active || k > 0
 			done += k
 			busy = busy || k > 0
 		}
@@ -231,19 +238,38 @@ func (n *Network) routerFor(data []byte) wire.Addr {
 	return wire.Addr16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: 0xfe})
 }
 
+// Buffers come in two sizes, and a few of each are kept.
+const (
+	smallBuffer = 2048
+	largeBuffer = wire.IPv6HeaderLen + wire.MaxPacketLen
+	keptBuffers = 256
+)
+
 // alloc returns a buffer of n bytes.
 func (n *Network) alloc(size int) []byte {
-	if last := len(n.buffers) - 1; last >= 0 && cap(n.buffers[last]) >= size {
-		b := n.buffers[last]
-		n.buffers = n.buffers[:last]
+	kind, length := 0, smallBuffer
+	if size > smallBuffer {
+		kind, length = 1, largeBuffer
+	}
+	list := &n.buffers[kind]
+	if last := len(*list) - 1; last >= 0 {
+		b := (*list)[last]
+		*list = (*list)[:last]
 		return b[:size]
 	}
-	return make([]byte, size, max(size, 2048))
+	return make([]byte, size, length)
 }
 
 // recycle takes a buffer back.
 func (n *Network) recycle(b []byte) {
-	if len(n.buffers) < 256 {
-		n.buffers = append(n.buffers, b)
+	kind := 0
+	switch c := cap(b); {
+	case c < smallBuffer:
+		return
+	case c >= largeBuffer:
+		kind = 1
+	}
+	if list := &n.buffers[kind]; len(*list) < keptBuffers {
+		*list = append(*list, b)
 	}
 }

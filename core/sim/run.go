@@ -25,6 +25,7 @@ type run struct {
 	plan      *plan
 	net       *Network
 	hosts     [2]*Host
+	actions   [2]int // steps in which something happened to a host
 	watch     *watch
 	users     [][2]*user
 	byID      [2]map[tcp.ConnID]*user
@@ -98,8 +99,7 @@ func (r *run) play() (steps int, err error) {
 			r.fail("%v", err)
 			break
 		}
-		r.checkStacks(steps)
-		r.checkUsers()
+		r.checkActive()
 		r.checkProgress(steps)
 		if !more {
 			r.checkEnd()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,8 @@ func TestSeeds(t *testing.T) {
 		return
 	}
 	const maxFailures = 5
+	// A scenario keeps little, so that the default collects after every few megabytes.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var next, bytes, polite, failures atomic.Uint64
 	var steps atomic.Int64
 	var group sync.WaitGroup

@@ -12,7 +12,8 @@ import (
 // inside: what it expects follows from the packets and from the users' calls.
 type watch struct {
 	run   *run
-	sides map[sideKey]*sideState
+	sides []*sideState // of the plan's connections, side 0 and 1 in turn, and behind them of whoever else says something
+	now   seen         // the packet that is looked at
 }
 
 // sideKey names one direction of a connection.
@@ -20,6 +21,11 @@ type sideKey struct{ from, to tcp.Endpoint }
 
 // sideState is what one end of a connection has said so far.
 type sideState struct {
+	key  sideKey
+	plan *connPlan // nil for what is no connection of the plan
+	conn int       // its index
+	side int
+
 	synSeen  bool
 	iss      seqnum.Value
 	nxt      seqnum.Value // behind the highest sequence number sent
@@ -41,7 +47,26 @@ type sideState struct {
 	over     bool         // it has sent a RST; what still comes is said without a connection
 }
 
-func newWatch(r *run) *watch { return &watch{run: r, sides: make(map[sideKey]*sideState)} }
+func newWatch(r *run) *watch {
+	w := &watch{run: r}
+	for i := range r.plan.conns {
+		for side := range 2 {
+			w.sides = append(w.sides, &sideState{key: r.sideKey(i, side), plan: &r.plan.conns[i], conn: i, side: side, mss: -1, scale: -1})
+		}
+	}
+	return w
+}
+
+// of is what a side of the plan has said.
+func (w *watch) of(conn, side int) *sideState { return w.sides[2*conn+side] }
+
+// user is who holds the side's end; nil when nobody does yet.
+func (s *sideState) user(r *run) *user {
+	if s.plan == nil {
+		return nil
+	}
+	return r.users[s.conn][s.side]
+}
 
 func (r *run) sideKey(conn, side int) sideKey {
 	return sideKey{r.endpoint(conn, side), r.endpoint(conn, 1-side)}
@@ -49,7 +74,6 @@ func (r *run) sideKey(conn, side int) sideKey {
 
 // seen is a segment as the watch reads it.
 type seen struct {
-	key     sideKey
 	side    *sideState // of the sender
 	peer    *sideState
 	ip      wire.IP
@@ -60,6 +84,7 @@ type seen struct {
 
 // read parses a packet. It reports false for what is no TCP, or not intact.
 func (w *watch) read(data []byte, v *seen) bool {
+	*v = seen{}
 	if wire.ParseIP(data, &v.ip) != wire.None || v.ip.Protocol != wire.TCP {
 		return false
 	}
@@ -69,17 +94,23 @@ func (w *watch) read(data []byte, v *seen) bool {
 	}
 	v.payload = b[v.tcp.HeaderLen:]
 	v.unit = len(v.payload)
-	v.key = sideKey{tcp.Endpoint{Addr: v.ip.Src, Port: v.tcp.SrcPort}, tcp.Endpoint{Addr: v.ip.Dst, Port: v.tcp.DstPort}}
-	v.side, v.peer = w.side(v.key), w.side(sideKey{v.key.to, v.key.from})
 	return true
 }
 
+// findSides finds whose segment it is.
+func (w *watch) findSides(v *seen) {
+	from, to := tcp.Endpoint{Addr: v.ip.Src, Port: v.tcp.SrcPort}, tcp.Endpoint{Addr: v.ip.Dst, Port: v.tcp.DstPort}
+	v.side, v.peer = w.side(sideKey{from, to}), w.side(sideKey{to, from})
+}
+
 func (w *watch) side(k sideKey) *sideState {
-	s := w.sides[k]
-	if s == nil {
-		s = &sideState{mss: -1, scale: -1}
-		w.sides[k] = s
+	for _, s := range w.sides {
+		if s.key == k {
+			return s
+		}
 	}
+	s := &sideState{key: k, mss: -1, scale: -1}
+	w.sides = append(w.sides, s)
 	return s
 }
 
@@ -108,19 +139,19 @@ func (v *seen) unitOfWindow() seqnum.Size {
 }
 
 func (w *watch) onSend(h *Host, p Seen) {
-	data := p.Data
-	var v seen
-	if !w.read(data, &v) {
+	data, v := p.Data, &w.now
+	if !w.read(data, v) {
 		w.run.fail("%s sent what is no TCP packet: %s", h.Name, describe(data))
 		return
 	}
+	w.findSides(v)
 	if p.SegmentSize > 0 {
 		v.unit = p.SegmentSize
 	}
 	if !p.Unchecked && !wire.ChecksumOK(v.ip.Src, v.ip.Dst, wire.TCP, data[v.ip.HeaderLen:], nil) {
 		w.run.fail("%s sent a wrong checksum: %s", h.Name, describe(data))
 	}
-	if err := w.judge(h, &v, len(data)); err != nil {
+	if err := w.judge(h, v, len(data)); err != nil {
 		w.run.fail("%s sent a segment that %v: %s", h.Name, err, describe(data))
 	}
 }
@@ -148,20 +179,25 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 	if v.side.over {
 		return nil
 	}
-	for _, check := range []func(*Host, *seen) error{
-		w.checkMarks, w.checkSequence, w.checkPayload, w.checkSize, w.checkAck, w.checkWindow, w.checkTimestamps, w.checkSACK,
-	} {
-		if err := check(h, v); err != nil {
+	for _, check := range segmentChecks {
+		if err := check(w, h, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// segmentChecks are what every segment of a connection that both ends know must pass.
+var segmentChecks = [...]func(*watch, *Host, *seen) error{
+	(*watch).checkMarks, (*watch).checkSequence, (*watch).checkPayload, (*watch).checkSize, (*watch).checkAck, (*watch).checkWindow,
+	(*watch).checkTimestamps, (*watch).checkSACK,
+}
+
 // begin starts a connection with its SYN.
 func (w *watch) begin(v *seen) {
 	o, opening := &v.tcp.Options, v.side.opening
 	*v.side = sideState{
+		key: v.side.key, plan: v.side.plan, conn: v.side.conn, side: v.side.side,
 		synSeen: true, iss: v.tcp.Seq, nxt: v.tcp.Seq + 1, mss: -1, scale: -1,
 		tsOn: o.Set.Has(wire.OptTimestamps), sackOn: o.Set.Has(wire.OptSACKPermitted),
 		windowed: opening > 0, limit: v.tcp.Seq.Add(1 + opening), widest: int(opening),
@@ -176,14 +212,14 @@ func (w *watch) begin(v *seen) {
 
 // onDeliver remembers how far the receiver may send from now on.
 func (w *watch) onDeliver(_ *Host, p Seen) {
-	data := p.Data
-	var v seen
-	if !w.read(data, &v) || v.tcp.Flags.Has(wire.RST) {
+	data, v := p.Data, &w.now
+	if !w.read(data, v) || v.tcp.Flags.Has(wire.RST) {
 		return
 	}
 	if !p.Unchecked && !wire.ChecksumOK(v.ip.Src, v.ip.Dst, wire.TCP, data[v.ip.HeaderLen:v.ip.TotalLen], nil) {
 		return // damaged under way
 	}
+	w.findSides(v)
 	if !v.tcp.Flags.Has(wire.ACK) {
 		if v.tcp.Flags.Has(wire.SYN) && !v.peer.synSeen {
 			v.peer.opening = seqnum.Size(v.tcp.Window)

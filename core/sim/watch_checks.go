@@ -45,7 +45,7 @@ func (w *watch) checkSequence(_ *Host, v *seen) error {
 // want it. Who sends CE would lie.
 func (w *watch) checkMarks(_ *Host, v *seen) error {
 	mark := v.ip.ECN()
-	if c, side := w.planOf(v.key); c != nil && c.users[side].options.ECN == tcp.ECNOff &&
+	if c := v.side.plan; c != nil && c.users[v.side.side].options.ECN == tcp.ECNOff &&
 		(mark != wire.NotECT || v.tcp.Flags&(wire.AE|wire.CWR|wire.ECE) != 0) {
 		return fmt.Errorf("uses ECN, which is off")
 	}
@@ -61,18 +61,6 @@ func (w *watch) checkMarks(_ *Host, v *seen) error {
 	return nil
 }
 
-// planOf finds the connection and the side that a segment's sender is in the plan.
-func (w *watch) planOf(k sideKey) (*connPlan, int) {
-	for i := range w.run.plan.conns {
-		for side := range 2 {
-			if w.run.sideKey(i, side) == k {
-				return &w.run.plan.conns[i], side
-			}
-		}
-	}
-	return nil, 0
-}
-
 // checkPayload: the bytes are the user's, in their place.
 func (w *watch) checkPayload(_ *Host, v *seen) error {
 	if len(v.payload) == 0 {
@@ -82,21 +70,13 @@ func (w *watch) checkPayload(_ *Host, v *seen) error {
 	if v.tcp.Seq == v.side.iss { // a keep-alive probe with a byte of garbage (RFC 9293 §3.8.4)
 		payload, pos = payload[1:], 0
 	}
-	key, ok := w.contentOf(v.key)
-	if !ok {
+	if v.side.plan == nil {
 		return fmt.Errorf("carries data of no connection")
 	}
-	if i := key.mismatch(payload, pos); i >= 0 {
+	if i := v.side.plan.contentKeys[v.side.side].mismatch(payload, pos); i >= 0 {
 		return fmt.Errorf("carries a byte that is not the user's, at %d of its payload", i)
 	}
 	return nil
-}
-
-func (w *watch) contentOf(k sideKey) (content, bool) {
-	if c, side := w.planOf(k); c != nil {
-		return c.contentKeys[side], true
-	}
-	return 0, false
 }
 
 // checkSize: RFC 9293 §3.7.1 (MUST-16): payload and options within the peer's MSS, and the packet within the link's MTU.
@@ -166,29 +146,25 @@ func (w *watch) checkWindow(_ *Host, v *seen) error {
 // room returns how far the window of the segment's sender may reach. It reports false when the user no longer takes
 // the data, so that they need no room.
 func (w *watch) room(v *seen) (seqnum.Value, bool) {
-	for i := range w.run.plan.conns {
-		for side, u := range w.run.users[i] {
-			if w.run.sideKey(i, side) != v.key {
-				continue
-			}
-			consumed, buffer := uint64(0), w.run.plan.conns[i].users[side].options.RecvBuffer
-			if buffer == 0 {
-				buffer = w.run.plan.hosts[side].Stack.RecvBuffer.Initial
-			}
-			if u != nil {
-				if u.released || u.readShut {
-					return 0, false
-				}
-				consumed, buffer = u.consumed, max(buffer, u.bufferNow())
-			}
-			limit := v.peer.iss + 1 + seqOf(int(consumed)) + seqOf(buffer)
-			if v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack) {
-				limit++ // the FIN takes a number and no room
-			}
-			return limit, true
-		}
+	s := v.side
+	if s.plan == nil {
+		return 0, false
 	}
-	return 0, false
+	consumed, buffer := uint64(0), s.plan.users[s.side].options.RecvBuffer
+	if buffer == 0 {
+		buffer = w.run.plan.hosts[s.side].Stack.RecvBuffer.Initial
+	}
+	if u := s.user(w.run); u != nil {
+		if u.released || u.readShut {
+			return 0, false
+		}
+		consumed, buffer = u.consumed, max(buffer, u.bufferNow())
+	}
+	limit := v.peer.iss + 1 + seqOf(int(consumed)) + seqOf(buffer)
+	if v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack) {
+		limit++ // the FIN takes a number and no room
+	}
+	return limit, true
 }
 
 // bufferNow is the size of the user's receive buffer.

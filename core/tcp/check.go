@@ -10,68 +10,109 @@ import (
 // Check recounts everything that the Stack derives or links, and reports the first thing that does not agree. It is for
 // tests and the simulator: it walks all connections, and none of its findings can be brought about from outside.
 func (s *Stack) Check() error {
-	if err := s.checkConns(); err != nil {
+	t, err := s.checkConns()
+	if err != nil {
 		return err
 	}
-	if err := s.checkQueues(); err != nil {
+	if err := s.checkQueues(&t); err != nil {
 		return err
 	}
-	if err := s.checkBudget(); err != nil {
-		return err
+	if t.held != s.budget.held || t.promised != s.budget.promised {
+		return fmt.Errorf("connections hold %d bytes and promise %v, counted %d and %v", t.held, t.promised, s.budget.held, s.budget.promised)
 	}
-	if err := s.checkListeners(); err != nil {
+	if err := s.checkListeners(&t); err != nil {
 		return err
 	}
 	return s.checkRecords()
 }
 
+// tally is what one walk over the slots counts.
+type tally struct {
+	inFlows, waiting     int
+	inTransmit, inEvent  int
+	established, orphans uint64
+	held                 int64
+	promised             [2]int64
+}
+
+// add counts a slot, whether it is in use or not: one that ended may still be in a queue.
+func (t *tally) add(s *Stack, c *conn) {
+	if c.queued.inTransmit {
+		t.inTransmit++
+	}
+	if c.queued.inEvent {
+		t.inEvent++
+	}
+	t.held += int64(c.rcv.held)
+	if s.budget.counts(c) {
+		t.promised[s.budget.epoch-c.rcv.epoch] += int64(c.rcv.promised)
+	}
+	if !c.inUse() {
+		return
+	}
+	if c.inFlows {
+		t.inFlows++
+	}
+	if c.waiting {
+		t.waiting++
+	}
+	if synchronized.has(c.state) && c.state != StateTimeWait {
+		t.established++
+	}
+	if c.orphan {
+		t.orphans++
+	}
+}
+
 // checkConns checks the slots, what finds them, and each connection.
-func (s *Stack) checkConns() error {
+func (s *Stack) checkConns() (tally, error) {
+	var sum tally
 	t := &s.conns
-	free := make(map[uint32]bool, len(t.free))
+	slots := len(t.chunks) * connChunk
+	free := make([]bool, slots)
 	for _, index := range t.free {
 		if free[index] {
-			return fmt.Errorf("slot %d is free twice", index)
+			return sum, fmt.Errorf("slot %d is free twice", index)
 		}
 		free[index] = true
 	}
-	if slots := len(t.chunks) * connChunk; t.used+len(t.free) != slots {
-		return fmt.Errorf("%d slots in use and %d free are not %d", t.used, len(t.free), slots)
+	if t.used+len(t.free) != slots {
+		return sum, fmt.Errorf("%d slots in use and %d free are not %d", t.used, len(t.free), slots)
 	}
-	var inFlows int
-	var established, orphans uint64
-	for i := range uint32(len(t.chunks) * connChunk) {
-		c := t.slot(i)
-		if free[i] {
-			if c.inUse() || c.inFlows || c.timers.node.scheduled() {
-				return fmt.Errorf("free slot %d holds a connection in %v", i, c.state)
-			}
-			continue
-		}
-		if c.inFlows {
-			inFlows++
-			if t.byTuple[c.tuple] != c {
-				return fmt.Errorf("connection %d is not found by its tuple", i)
+	for n, chunk := range t.chunks {
+		for i := range chunk {
+			c := &chunk[i]
+			sum.add(s, c)
+			if err := s.checkSlot(c, free[n*connChunk+i]); err != nil {
+				return sum, err
 			}
 		}
-		if synchronized.has(c.state) && c.state != StateTimeWait {
-			established++
-		}
-		if c.orphan {
-			orphans++
-		}
-		if err := s.checkConn(c); err != nil {
-			return fmt.Errorf("connection %d, %v to %v, in %v: %w", i, c.tuple.localEndpoint(), c.tuple.remoteEndpoint(), c.state, err)
-		}
 	}
-	if inFlows != len(t.byTuple) {
-		return fmt.Errorf("%d connections are on the wire, and %d tuples", inFlows, len(t.byTuple))
+	if sum.inFlows != len(t.byTuple) {
+		return sum, fmt.Errorf("%d connections are on the wire, and %d tuples", sum.inFlows, len(t.byTuple))
 	}
-	if established != s.stats.CurrEstab {
-		return fmt.Errorf("%d connections are established, CurrEstab says %d", established, s.stats.CurrEstab)
+	if sum.established != s.stats.CurrEstab {
+		return sum, fmt.Errorf("%d connections are established, CurrEstab says %d", sum.established, s.stats.CurrEstab)
 	}
-	if orphans != s.stats.Orphans {
-		return fmt.Errorf("%d connections are orphans, Orphans says %d", orphans, s.stats.Orphans)
+	if sum.orphans != s.stats.Orphans {
+		return sum, fmt.Errorf("%d connections are orphans, Orphans says %d", sum.orphans, s.stats.Orphans)
+	}
+	return sum, nil
+}
+
+// checkSlot checks what a slot holds.
+func (s *Stack) checkSlot(c *conn, free bool) error {
+	if free {
+		if c.inUse() || c.inFlows || c.timers.node.scheduled() {
+			return fmt.Errorf("free slot %d holds a connection in %v", c.index, c.state)
+		}
+		return nil
+	}
+	if c.inFlows && s.conns.byTuple[c.tuple] != c {
+		return fmt.Errorf("connection %d is not found by its tuple", c.index)
+	}
+	if err := s.checkConn(c); err != nil {
+		return fmt.Errorf("connection %d, %v to %v, in %v: %w", c.index, c.tuple.localEndpoint(), c.tuple.remoteEndpoint(), c.state, err)
 	}
 	return nil
 }
@@ -260,14 +301,14 @@ func (c *conn) checkDuties() error {
 }
 
 // checkQueues: the links of the queues and the marks on their members agree.
-func (s *Stack) checkQueues() error {
-	transmit, event := 0, 0
+func (s *Stack) checkQueues(t *tally) error {
+	transmit, event := t.inTransmit, t.inEvent
 	var last *conn
 	for c := s.transmitFirst; c != nil; c = c.queued.transmit {
 		if !c.queued.inTransmit {
 			return fmt.Errorf("connection %d is in the transmit queue unmarked", c.index)
 		}
-		transmit++
+		transmit--
 		last = c
 	}
 	if last != s.transmitLast {
@@ -278,52 +319,21 @@ func (s *Stack) checkQueues() error {
 		if !c.queued.inEvent {
 			return fmt.Errorf("connection %d is in the event queue unmarked", c.index)
 		}
-		event++
+		event--
 		last = c
 	}
 	if last != s.eventLast {
 		return errors.New("the event queue does not end at its last member")
 	}
-	for i := range uint32(len(s.conns.chunks) * connChunk) {
-		c := s.conns.slot(i)
-		if c.queued.inTransmit {
-			transmit--
-		}
-		if c.queued.inEvent {
-			event--
-		}
-	}
 	if transmit != 0 || event != 0 {
-		return fmt.Errorf("%d members of the transmit queue and %d of the event queue too many", transmit, event)
-	}
-	return nil
-}
-
-// checkBudget: the sums of the budget are those of the connections.
-func (s *Stack) checkBudget() error {
-	var held int64
-	var promised [2]int64
-	for i := range uint32(len(s.conns.chunks) * connChunk) { // one that ended and is still in a queue counts as well
-		c := s.conns.slot(i)
-		held += int64(c.rcv.held)
-		if s.budget.counts(c) {
-			promised[s.budget.epoch-c.rcv.epoch] += int64(c.rcv.promised)
-		}
-	}
-	if held != s.budget.held || promised != s.budget.promised {
-		return fmt.Errorf("connections hold %d bytes and promise %v, counted %d and %v", held, promised, s.budget.held, s.budget.promised)
+		return fmt.Errorf("the transmit queue lacks %d members and the event queue %d", transmit, event)
 	}
 	return nil
 }
 
 // checkListeners: both ways to a listener, its accept queue and its handshakes.
-func (s *Stack) checkListeners() error {
-	waiting := 0
-	s.conns.each(func(c *conn) {
-		if c.waiting {
-			waiting++
-		}
-	})
+func (s *Stack) checkListeners(t *tally) error {
+	waiting := t.waiting
 	for endpoint, l := range s.listeners.byEndpoint {
 		if s.listeners.get(l.id()) != l || l.local != endpoint {
 			return fmt.Errorf("listener at %v has a stale handle", endpoint)
