@@ -43,6 +43,7 @@ type Result struct {
 	Elapsed   time.Duration // in the network's time
 	Bytes     uint64        // received by users
 	Polite    bool          // no user of it breaks off
+	Forgotten int           // connections that were lost with a SYN cookie
 }
 
 // Run plays the scenario of a seed. When a check fails, it plays it again for a trace, and the error carries the last
@@ -63,8 +64,13 @@ func Run(seed uint64) (Result, error) {
 func Replay(seed uint64, lines int) (Result, string, error) { return play(seed, lines) }
 
 func play(seed uint64, traceLines int) (Result, string, error) {
-	r := &run{net: New(seed)}
-	r.plan = draw(r.net.random(partScenario))
+	net := New(seed)
+	return playPlan(net, draw(net.random(partScenario)), traceLines)
+}
+
+// playPlan plays a plan on an empty network.
+func playPlan(net *Network, p *plan, traceLines int) (Result, string, error) {
+	r := &run{net: net, plan: p}
 	if traceLines > 0 {
 		r.net.Trace(traceLines)
 	}
@@ -75,6 +81,9 @@ func play(seed uint64, traceLines int) (Result, string, error) {
 		for _, u := range pair {
 			if u != nil {
 				res.Bytes += u.received
+				if u.forgotten {
+					res.Forgotten++
+				}
 			}
 		}
 	}
@@ -166,7 +175,7 @@ func (r *run) connect(conn, side int) {
 		r.fail("%s: connect: %v", h.Name, err)
 		return
 	}
-	r.addUser(conn, side, id)
+	r.addUser(conn, side, id).connectAt = r.net.now
 }
 
 func (r *run) addUser(conn, side int, id tcp.ConnID) *user {

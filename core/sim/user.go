@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/zbuf"
@@ -23,6 +24,8 @@ type user struct {
 	sendResting, readResting        bool
 	gotEOF, finSent, readShut       bool
 	released                        bool
+	forgotten                       bool // its peer never knew of the connection, see forgottenByCookie
+	connectAt                       tcp.Time
 	err                             error // why the connection ended
 
 	outbox   zbuf.Chain // made and not yet taken by Send
@@ -99,6 +102,10 @@ func (u *user) onClosed() {
 	// RFC 9293 §3.4.2: TIME-WAIT is there to repeat the last ACK; where the link loses it for longer than that, a
 	// reset answers the last FIN. By then everything has arrived.
 	if u.transferredEnd() && (errors.Is(st.Err, tcp.ErrReset) || errors.Is(st.Err, tcp.ErrTimeout)) {
+		return
+	}
+	if u.forgottenByCookie(st.Err) {
+		u.forgotten = true
 		return
 	}
 	u.fail("the connection ended: %v", st.Err)
@@ -263,9 +270,22 @@ func (u *user) checkError(what string, err error) {
 	if u.err == nil {
 		u.err = err
 	}
-	if u.polite() && !u.transferredEnd() {
+	if u.polite() && !u.transferredEnd() && !u.forgotten {
 		u.fail("%s: %v", what, err)
 	}
+}
+
+// cookieLife is how long a SYN cookie is good at least.
+const cookieLife = 128 * time.Second
+
+// forgottenByCookie reports whether a connection was reset because the other end never remembered it: it had answered the
+// SYN by a cookie, and the link has lost everything that was to bring the cookie back, until it was too old. RFC 4987 §3.6
+// has no remedy, and Linux resets such a connection too. What did reach the passive end in time must have made the
+// connection there.
+func (u *user) forgottenByCookie(reason error) bool {
+	c, peer := &u.run.plan.conns[u.conn], u.run.plan.hosts[1-u.side]
+	return errors.Is(reason, tcp.ErrReset) && peer.Stack.SynCookies == tcp.SynCookiesAlways && c.opens[u.side] && !c.opens[1-u.side] &&
+		u.peer() == nil && u.now().Sub(u.connectAt) > cookieLife
 }
 
 // leave ends the user's part when its time has come.
