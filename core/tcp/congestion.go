@@ -144,17 +144,17 @@ const (
 type ccWindow struct {
 	window    int      // cwnd
 	threshold int      // ssthresh
-	mss       int      // SMSS
-	initial   int      // IW, which is also the restart window RW is taken from
+	mss       int32    // SMSS
+	initial   int32    // IW, which is also the restart window RW is taken from
 	early     *hystart // of the first slow start, once its window has been in use
+	valid     *cwndValidation
 }
 
 func (w *ccWindow) start(mss, initialWindow int) {
 	// RFC 5681 §3.1: "The initial value of ssthresh SHOULD be set arbitrarily high".
-	*w = ccWindow{window: min(initialWindow, maxCwnd), threshold: maxCwnd, mss: mss, initial: initialWindow}
+	*w = ccWindow{window: min(initialWindow, maxCwnd), threshold: maxCwnd, mss: int32(mss), initial: int32(initialWindow)}
 }
 
-func (w *ccWindow) onLost(lostSample) {}
 func (w *ccWindow) keepsWindow() bool { return false }
 func (w *ccWindow) cwnd() int         { return w.window }
 func (w *ccWindow) ssthresh() int     { return w.threshold }
@@ -177,7 +177,7 @@ func (w *ccWindow) slowStart(a *ackSample) int {
 		if w.early == nil {
 			w.early = &hystart{roundEnd: a.delivered}
 		}
-		growth, done = w.early.onAck(a, w.mss)
+		growth, done = w.early.onAck(a, int(w.mss))
 	}
 	used := min(growth, w.threshold-w.window)
 	w.grow(used)
@@ -193,20 +193,21 @@ func (w *ccWindow) slowStart(a *ackSample) int {
 // reduced returns max (share*FlightSize, 2*SMSS), the form of RFC 5681 §3.1 equation (4). What exceeds cwnd is not
 // counted: it is what limited transmit sent, which the equation excludes, or stale since a timeout.
 func (w *ccWindow) reduced(flight int, share float64) int {
-	return max(int(share*float64(min(flight, w.window))), 2*w.mss)
+	return max(int(share*float64(min(flight, w.window))), 2*int(w.mss))
 }
 
 // restart is RFC 5681 §4.1: "cwnd to no more than RW", with RW = min(IW,cwnd). Ssthresh keeps three quarters of what the
 // window was, so that slow start finds its way back (RFC 2861 §3.1; Linux does the same).
 func (w *ccWindow) restart() {
 	w.threshold = max(w.threshold, w.window-w.window/4)
-	w.early = nil                                   // its rounds belong to what was sent before
-	w.window = min(w.window, max(w.initial, w.mss)) // a path whose MTU grew may need more than its IW
+	w.unvalidate()
+	w.early = nil                                        // its rounds belong to what was sent before
+	w.window = min(w.window, int(max(w.initial, w.mss))) // a path whose MTU grew may need more than its IW
 }
 
 // onMSS keeps the windows: they count bytes, and the path is still the same. They hold a segment at least.
 func (w *ccWindow) onMSS(mss int) {
-	w.mss = mss
+	w.mss = int32(mss)
 	w.window = max(w.window, mss)
 	w.threshold = max(w.threshold, 2*mss)
 }
@@ -226,6 +227,7 @@ func (w *ccWindow) pacingRate(srtt time.Duration) uint64 {
 
 // undo gives back what a spurious reduction took, and nothing of what was gained since.
 func (w *ccWindow) undo(s *ccState) {
+	w.unvalidate()
 	w.window = max(w.window, s.cwnd)
 	w.threshold = max(w.threshold, s.ssthresh)
 }

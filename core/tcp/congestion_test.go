@@ -261,7 +261,8 @@ func TestCongestionPacingRate(t *testing.T) {
 }
 
 // Whatever happens, in whatever order: the window is a segment at least and 2^30 bytes at most, ssthresh two segments
-// at least, an ACK never shrinks the window nor grows it by more than it acknowledged in slow start, and numbers stay finite.
+// at least, an ACK never grows the window by more than it acknowledged in slow start, nor shrinks it but to a half that is not less
+// than the initial window, and numbers stay finite.
 func TestCongestionInvariants(t *testing.T) {
 	forEachCC(t, func(t *testing.T, c CongestionControl) {
 		for seed := range uint64(200) {
@@ -278,7 +279,8 @@ func ccInvariants(t *testing.T, c CongestionControl, r *rand.Rand) {
 	cc := newCongestionControl(c, 1)
 	mss := 500 + r.IntN(9000)
 	now := Time(r.Int64N(1 << 50))
-	cc.init(now, mss, initialWindow(mss, 10))
+	initial := initialWindow(mss, 10)
+	cc.init(now, mss, initial)
 	saved := cc.save()
 	for range 400 {
 		now += Time(r.Uint64N(1 << (1 + r.UintN(48))))
@@ -306,7 +308,8 @@ func ccInvariants(t *testing.T, c CongestionControl, r *rand.Rand) {
 			a := ccAck(now, 1+r.IntN(flight+1), rtt)
 			a.windowLimited = r.IntN(8) > 0
 			cc.onAck(a)
-			if cc.cwnd() < before || cc.cwnd() > before+a.acked+mss {
+			halved := max(before/2, initial) // RFC 7661 §4.4.3
+			if cc.cwnd() < before && cc.cwnd() != halved || cc.cwnd() > before+a.acked+mss {
 				t.Errorf("ACK of %d: cwnd from %d to %d", a.acked, before, cc.cwnd())
 			}
 		}

@@ -93,7 +93,7 @@ type sendVars struct {
 	wl1, wl2     seqnum.Value
 	iss          seqnum.Value
 	maxWnd       seqnum.Size  // the largest window the peer has offered (RFC 9293 §3.8.6.2.1)
-	limitedUntil seqnum.Value // what was sent up to here was limited by cwnd (RFC 7661 §4.1)
+	limitedUntil seqnum.Value // what was sent up to here was limited by cwnd (RFC 7661 §4.5.3)
 	small        seqnum.Value // end of the last segment sent that was not full (Minshall's SND.SML)
 	scale        uint8
 	synData      uint16 // bytes that went with our SYN (RFC 7413)

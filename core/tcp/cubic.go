@@ -41,6 +41,10 @@ func (c *cubic) name() CongestionControl { return CongestionCubic }
 func (c *cubic) init(_ Time, mss, initialWindow int) { *c = cubic{}; c.start(mss, initialWindow) }
 
 func (c *cubic) onAck(a *ackSample) {
+	if c.validate(a) {
+		c.leaveAvoidance()
+		return
+	}
 	if !a.windowLimited {
 		c.pause(a.now)
 		return
@@ -120,7 +124,7 @@ func (c *cubic) leaveAvoidance() {
 }
 
 func (c *cubic) onLoss(_ Time, flight int) {
-	cwnd := float64(c.window)
+	cwnd := float64(c.shrink(flight, cubicBeta))
 	if cwnd < c.wMax {
 		// §4.7, fast convergence: the window shrank from one loss to the next, so another flow wants its share.
 		c.wMax = cwnd * (1 + cubicBeta) / 2
@@ -128,8 +132,6 @@ func (c *cubic) onLoss(_ Time, flight int) {
 		c.wMax = cwnd
 	}
 	c.prior = cwnd
-	c.threshold = c.reduced(flight, cubicBeta)
-	c.window = c.threshold
 	c.leaveAvoidance()
 }
 
@@ -138,10 +140,11 @@ func (c *cubic) onCongestion(now Time, flight int) {
 	window := c.window
 	c.onLoss(now, flight)
 	c.window = min(c.window, window)
+	c.unvalidate()
 }
 
 func (c *cubic) onRecoveryExit(Time) {
-	c.window = c.threshold
+	c.recovered()
 	c.leaveAvoidance()
 }
 
@@ -151,7 +154,8 @@ func (c *cubic) onTimeout(_ Time, flight int, first bool) {
 		c.prior = float64(c.window)
 		c.threshold = c.reduced(flight, cubicBeta)
 	}
-	c.window = c.mss
+	c.window = int(c.mss)
+	c.unvalidate()
 	c.wMax = 0
 	c.leaveAvoidance()
 }

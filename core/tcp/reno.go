@@ -17,20 +17,19 @@ func (r *reno) init(_ Time, mss, initialWindow int) { *r = reno{}; r.start(mss, 
 
 func (r *reno) onAck(a *ackSample) {
 	// RFC 7661 §1: a window that was not used proves nothing about the path.
-	if !a.windowLimited {
+	if r.validate(a) || !a.windowLimited {
 		return
 	}
 	// RFC 3465 §2.1: when bytes_acked reaches cwnd, it is reduced by cwnd, and cwnd grows by SMSS. An ACK may be worth
 	// more than one round; each takes a window's worth, so there are few.
 	for r.avoided += r.slowStart(a); r.avoided >= r.window; {
 		r.avoided -= r.window
-		r.grow(r.mss)
+		r.grow(int(r.mss))
 	}
 }
 
 func (r *reno) onLoss(_ Time, flight int) {
-	r.threshold = r.reduced(flight, renoBeta)
-	r.window = r.threshold
+	r.shrink(flight, renoBeta)
 	r.avoided = 0
 }
 
@@ -39,11 +38,12 @@ func (r *reno) onCongestion(now Time, flight int) {
 	window := r.window
 	r.onLoss(now, flight)
 	r.window = min(r.window, window)
+	r.unvalidate()
 }
 
 // onRecoveryExit is option (2) of RFC 6582 §3.2 step 3.
 func (r *reno) onRecoveryExit(Time) {
-	r.window = r.threshold
+	r.recovered()
 	r.avoided = 0
 }
 
@@ -53,7 +53,8 @@ func (r *reno) onTimeout(_ Time, flight int, first bool) {
 	if first {
 		r.threshold = r.reduced(flight, renoBeta)
 	}
-	r.window = r.mss // the loss window LW
+	r.window = int(r.mss) // the loss window LW
+	r.unvalidate()
 	r.avoided = 0
 }
 

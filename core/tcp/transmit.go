@@ -344,7 +344,7 @@ func (s *Stack) leaveIdle(c *conn, now Time) {
 	c.snd.progressAt = now
 }
 
-// noteLimit tells congestion control, when the ACK comes, whether the window was in use (RFC 7661 §4.1), and the
+// noteLimit tells congestion control, when the ACK comes, whether the window was in use (RFC 7661 §4.5.3), and the
 // rate sampler whether it was not.
 func (s *Stack) noteLimit(c *conn) {
 	pipe, cwnd := c.pipe(), c.cc.cwnd()
