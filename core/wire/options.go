@@ -17,6 +17,7 @@ const (
 	OptSACK
 	OptTimestamps
 	OptFastOpen
+	OptAccECN
 )
 
 // Has reports whether all options of x are present.
@@ -41,6 +42,7 @@ type Options struct {
 	SACKBlocks     uint8
 	FastOpenLen    uint8 // bytes of FastOpenCookie in use; 0 with OptFastOpen set is a cookie request
 	FastOpenCookie [16]byte
+	AccECN         AccECN
 }
 
 // Option kinds (IANA TCP parameters).
@@ -53,6 +55,8 @@ const (
 	kindSACK          = 5
 	kindTimestamps    = 8
 	kindFastOpen      = 34
+	kindAccECN0       = 172
+	kindAccECN1       = 174
 )
 
 // Lengths of options, kind and length bytes included. With padding each fills words of 4 bytes.
@@ -62,9 +66,13 @@ const (
 	lenSACKPermitted = 2
 	lenTimestamps    = 10
 	lenSACKBlock     = 8
-
-	maxOptionsLen = MaxTCPHeaderLen - TCPHeaderLen
 )
+
+// MaxOptionsLen is the room for options in a header.
+const MaxOptionsLen = MaxTCPHeaderLen - TCPHeaderLen
+
+// SACKLen is what a SACK option of so many blocks takes in a header, with its padding.
+func SACKLen(blocks int) int { return 4 + blocks*lenSACKBlock }
 
 // alignedTimestamps are the first four of the twelve bytes that RFC 7323 appendix A recommends, and that almost every
 // segment of an established connection has as its only option.
@@ -134,6 +142,8 @@ func (o *Options) parseOne(kind byte, v []byte) bool {
 		}
 	case kindFastOpen:
 		return o.parseFastOpen(v)
+	case kindAccECN0, kindAccECN1:
+		o.parseAccECN(kind, v)
 	}
 	return true
 }
@@ -175,17 +185,18 @@ func (o *Options) parseFastOpen(v []byte) bool {
 	return true
 }
 
-// WireLen is the length of the options as PutSegment writes them, padding included: at most 40 bytes. SACK blocks that
-// don't fit beside the other options are left off.
+// WireLen is the length of the options as PutSegment writes them, padding included: at most 40 bytes. Counters of Accurate ECN
+// that don't fit beside the other options are left off, and then SACK blocks.
 func (o *Options) WireLen() int {
 	n := o.fixedLen()
+	n += o.accECNLen(n)
 	if blocks := o.blocksThatFit(n); blocks > 0 {
-		n += 4 + blocks*lenSACKBlock
+		n += SACKLen(blocks)
 	}
 	return n
 }
 
-// fixedLen is the length of all options but SACK, which is the one that may give way.
+// fixedLen is the length of all options but SACK and Accurate ECN, which may give way.
 func (o *Options) fixedLen() int {
 	n := 0
 	if o.Set&OptMSS != 0 {
@@ -214,7 +225,7 @@ func (o *Options) blocksThatFit(n int) int {
 	if o.Set&OptSACK == 0 {
 		return 0
 	}
-	return min(int(o.SACKBlocks), MaxSACKBlocks, max(0, maxOptionsLen-4-n)/lenSACKBlock)
+	return min(int(o.SACKBlocks), MaxSACKBlocks, max(0, MaxOptionsLen-4-n)/lenSACKBlock)
 }
 
 // put writes the options into b in the order and alignment of Linux, which middleboxes know best, and returns their
@@ -238,10 +249,13 @@ func (o *Options) put(b []byte) int {
 		binary.BigEndian.PutUint32(b, first)
 		binary.BigEndian.PutUint32(b[4:], o.TSVal)
 		binary.BigEndian.PutUint32(b[8:], o.TSEcr)
-		b = b[12:]
+		b = o.putAccECN(b[12:])
 	case o.Set&OptSACKPermitted != 0:
+		b = o.putAccECN(b)
 		binary.BigEndian.PutUint32(b, kindNop<<24|kindNop<<16|kindSACKPermitted<<8|lenSACKPermitted)
 		b = b[4:]
+	default:
+		b = o.putAccECN(b)
 	}
 	if o.Set&OptWindowScale != 0 {
 		binary.BigEndian.PutUint32(b, kindNop<<24|kindWindowScale<<16|lenWindowScale<<8|uint32(o.WindowScale))
@@ -254,7 +268,8 @@ func (o *Options) put(b []byte) int {
 
 // putSACK writes as many blocks as b has room for beside the options still to come, and returns the rest of b.
 func (o *Options) putSACK(b []byte) []byte {
-	blocks := o.blocksThatFit(o.fixedLen())
+	n := o.fixedLen()
+	blocks := o.blocksThatFit(n + o.accECNLen(n))
 	if blocks == 0 {
 		return b
 	}

@@ -10,7 +10,7 @@ import (
 
 // randomOptions has any combination, those that don't fit included, in the form in which a parser gives them.
 func randomOptions(r *rand.Rand) Options {
-	o := Options{Set: OptionSet(r.Uint32()) & (OptFastOpen<<1 - 1)}
+	o := Options{Set: OptionSet(r.Uint32()) & (OptAccECN<<1 - 1)}
 	if o.Set.Has(OptMSS) {
 		o.MSS = uint16(r.Uint32())
 	}
@@ -30,11 +30,22 @@ func randomOptions(r *rand.Rand) Options {
 		o.FastOpenLen = [...]uint8{0, 4, 6, 8, 10, 12, 14, 16}[r.IntN(8)]
 		copy(o.FastOpenCookie[:o.FastOpenLen], randomBytes(r, 16))
 	}
+	if o.Set.Has(OptAccECN) {
+		o.AccECN.ECT1First, o.AccECN.Fields = r.IntN(2) == 1, uint8(r.IntN(MaxAccECNFields+1))
+		for i, mark := range o.AccECN.Order() {
+			if i < int(o.AccECN.Fields) {
+				o.AccECN.Bytes[mark] = r.Uint32N(AccECNModulus)
+			}
+		}
+	}
 	return o
 }
 
-// whatFits is o without the SACK blocks that WireLen says are left off.
+// whatFits is o without the counters and SACK blocks that WireLen says are left off.
 func whatFits(o Options) Options {
+	if o.Set.Has(OptAccECN) {
+		o = countersThatFit(o)
+	}
 	if !o.Set.Has(OptSACK) {
 		return o
 	}
@@ -48,6 +59,37 @@ func whatFits(o Options) Options {
 	if blocks == 0 {
 		o.Set &^= OptSACK
 	}
+	return o
+}
+
+// counters are the first of the counters of Accurate ECN, each with a value that tells it from the others.
+func counters(fields int, ect1First bool) AccECN {
+	a := AccECN{Fields: uint8(fields), ECT1First: ect1First}
+	for i, mark := range a.Order() {
+		if i < fields {
+			a.Bytes[mark] = [...]uint32{ECT0: 0xe0, ECT1: 0xe1, CE: 0xce}[mark]
+		}
+	}
+	return a
+}
+
+// countersThatFit is o without the counters of Accurate ECN for which the other options leave no room.
+func countersThatFit(o Options) Options {
+	others := o
+	others.Set &^= OptAccECN | OptSACK
+	others.AccECN = AccECN{}
+	room := MaxOptionsLen - others.WireLen()
+	if room < 4 {
+		o.Set, o.AccECN = o.Set&^OptAccECN, AccECN{}
+		return o
+	}
+	fields := min(int(o.AccECN.Fields), (room-2)/3)
+	for i, mark := range o.AccECN.Order() {
+		if i >= fields {
+			o.AccECN.Bytes[mark] = 0
+		}
+	}
+	o.AccECN.Fields = uint8(fields)
 	return o
 }
 
@@ -79,6 +121,24 @@ func TestOptionsOnTheWire(t *testing.T) {
 		{"no blocks", Options{Set: OptSACK}, ""},
 		{"cookie request", Options{Set: OptFastOpen}, "22020101"},
 		{"cookie of 4", Options{Set: OptFastOpen, FastOpenLen: 4, FastOpenCookie: cookie}, "22060a0b0c0d0101"},
+		{"no counter", Options{Set: OptAccECN}, "ac020101"},
+		{"three counters", Options{Set: OptAccECN, AccECN: counters(3, false)}, "ac0b 0000e0 0000ce 0000e1 01"},
+		{"two counters, ECT(1) first", Options{Set: OptAccECN, AccECN: counters(2, true)}, "ae08 0000e1 0000ce"},
+		{
+			"one counter, with a block behind it",
+			Options{Set: OptAccECN | OptSACK, SACKBlocks: 1, SACK: blocks, AccECN: counters(1, false)},
+			"ac05 0000e0 010101 0101050a 00000001 00000002",
+		},
+		{
+			"a SYN-ACK as Linux writes it",
+			Options{Set: OptMSS | OptAccECN | OptSACKPermitted | OptWindowScale, MSS: 1460, WindowScale: 8, AccECN: counters(3, true)},
+			"020405b4 ae0b 0000e1 0000ce 0000e0 01 01010402 01030308",
+		},
+		{
+			"two counters fit beside timestamps and two blocks",
+			Options{Set: OptTimestamps | OptAccECN | OptSACK, SACKBlocks: 4, SACK: blocks, AccECN: counters(2, false)},
+			"0101080a 00000000 00000000 ac08 0000e0 0000ce 01010512 00000001 00000002 00000003 00000004",
+		},
 		{"cookie of 6", Options{Set: OptFastOpen, FastOpenLen: 6, FastOpenCookie: cookie}, "22080a0b0c0d0e0f"},
 	}
 	for _, test := range tests {
@@ -125,6 +185,13 @@ func TestParseOptions(t *testing.T) {
 		{"cookie of 5", "22070000000000 020405b4", Options{}},
 		{"cookie of 18", "2214" + zeros(18), Options{}},
 		{"cookie request", "2202", Options{Set: OptFastOpen}},
+		{"no counter", "ac02", Options{Set: OptAccECN}},
+		{"a counter", "ac05 0000e0", Options{Set: OptAccECN, AccECN: counters(1, false)}},
+		{"three counters", "ae0b 0000e1 0000ce 0000e0 01", Options{Set: OptAccECN, AccECN: counters(3, true)}},
+		// RFC 9768 §3.2.3: whole fields count, the rest is padding.
+		{"half a counter", "ac07 0000e0 ffff", Options{Set: OptAccECN, AccECN: counters(1, false)}},
+		{"more than three counters", "ac0f 0000e0 0000ce 0000e1 ffffffff", Options{Set: OptAccECN, AccECN: counters(3, false)}},
+		{"two counts of ECN", "ac05 0000e0 ae05 0000e1", Options{Set: OptAccECN, AccECN: counters(1, false)}},
 		{"two SACK options", "050a0000000100000002 050a0000000300000004", Options{
 			Set: OptSACK, SACKBlocks: 1, SACK: [MaxSACKBlocks]SACKBlock{{1, 2}},
 		}},
@@ -140,13 +207,13 @@ func TestParseOptions(t *testing.T) {
 
 func TestOptionsAlwaysFit(t *testing.T) {
 	// Counts that no parser gives must not write beyond the header either.
-	for set := range OptFastOpen << 1 {
+	for set := range OptAccECN << 1 {
 		for blocks := range uint8(6) {
 			for cookie := range uint8(20) {
-				o := Options{Set: set, SACKBlocks: blocks, FastOpenLen: cookie}
-				b := bytes.Repeat([]byte{0xaa}, maxOptionsLen+8)
+				o := Options{Set: set, SACKBlocks: blocks, FastOpenLen: cookie, AccECN: AccECN{Fields: blocks}}
+				b := bytes.Repeat([]byte{0xaa}, MaxOptionsLen+8)
 				n := o.put(b)
-				if n != o.WireLen() || n > maxOptionsLen || n%4 != 0 || b[n] != 0xaa {
+				if n != o.WireLen() || n > MaxOptionsLen || n%4 != 0 || b[n] != 0xaa {
 					t.Fatalf("%+v: wrote %d bytes, WireLen is %d", o, n, o.WireLen())
 				}
 			}
