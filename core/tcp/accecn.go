@@ -5,7 +5,8 @@ import (
 )
 
 // Accurate ECN (RFC 9768): the flags AE, CWR and ECE are a field of three bits, ACE, in which a receiver counts the packets that
-// came marked. The TCP options that count bytes as well are neither sent nor read.
+// came marked. The TCP options that count bytes as well stand in accecn_option.go, what a sender makes of both in
+// accecn_feedback.go.
 
 // Values of the field in the handshake (RFC 9768 tables 2 and 3): what stands in the network header of the SYN or the SYN-ACK
 // that is answered.
@@ -52,15 +53,20 @@ type accECN struct {
 	checked   bool  // a first counter came
 	deaf      bool  // what the peer tells of can't be trusted
 	delivered uint32
+	sender    accSender
+	receiver  accReceiver
 }
 
 // answered takes the SYN-ACK of a peer that knows Accurate ECN. RFC 9768 §3.2.2.1: its own ECN field is told in the first pure
 // ACK, "and r.cep is incremented" when it was marked.
-func (a *accECN) answered(mark wire.ECN) {
-	a.handshake = aceEcho(mark)
-	if mark == wire.CE {
+func (a *accECN) answered(seg *segment) {
+	a.handshake = aceEcho(seg.mark)
+	if seg.mark == wire.CE {
 		a.ours = aceInitial + 1
 	}
+	a.sender.count(seg)
+	a.sender.greeting = true
+	a.receiver.first(&seg.Options)
 }
 
 // synMarked reports whether a SYN-ACK says that our SYN met congestion. RFC 9768 §3.2.2.2: the client "triggers the congestion
@@ -105,6 +111,9 @@ func (s *Stack) heedHandshakeAck(c *conn, now Time, seg *segment) {
 // handshakeAck takes the ACK of our SYN-ACK (RFC 9768 table 4). If it is pure, its field is no counter. It
 // reports whether the SYN-ACK met congestion.
 func (e *ecnState) handshakeAck(seg *segment) (congested bool) {
+	if e.accurate() && seg.Flags.Has(wire.ACK) {
+		e.acc.receiver.first(&seg.Options)
+	}
 	if !e.accurate() || seg.length() > 0 || seg.Flags.Has(wire.SYN) || seg.Options.Set.Has(wire.OptSACK) {
 		return false
 	}
@@ -127,6 +136,7 @@ func (e *ecnState) handshakeAck(seg *segment) (congested bool) {
 // (§3.2.2.5.1): for the first data that is marked after something that was not, and before the field has gone around.
 // What came as one super-segment is told of once.
 func (a *accECN) arrived(seg *segment, unacked bool) (ackNow bool) {
+	a.sender.count(seg)
 	if seg.mark != wire.CE {
 		a.wasMarked = false
 		return false
@@ -144,36 +154,3 @@ func (a *accECN) arrived(seg *segment, unacked bool) (ackNow bool) {
 
 // maxPendingMarks keeps the count in its type; from three on an ACK is due.
 const maxPendingMarks = 100
-
-// told takes the counter of an ACK for packets packets, and reports whether it tells of marks (RFC 9768 §3.2.2.2). old says
-// that a later ACK came before: then it says nothing.
-func (e *ecnState) told(seg *segment, packets int, old bool) bool {
-	a := &e.acc
-	if a.skip {
-		a.skip = false
-		return false
-	}
-	if a.deaf || old || seg.Flags.Has(wire.SYN) {
-		return false
-	}
-	ace := aceOf(seg.Flags)
-	if !a.checked {
-		a.checked = true
-		if ace == 0 {
-			// §3.2.2.4: the first counter can't be zero. The peer is not in this mode, or something clears the field.
-			e.capable, a.deaf = false, true
-			return false
-		}
-	}
-	marks := int(ace-a.peers) & aceMask
-	if marks == 0 {
-		return false
-	}
-	// §3.2.2.5.2: the counter may have gone around between two ACKs, and did in "the safest likely case".
-	if packets > marks {
-		marks = packets - (packets-marks)&aceMask
-	}
-	a.peers = ace
-	a.delivered += uint32(marks)
-	return true
-}

@@ -18,6 +18,8 @@ type acked struct {
 	resent    bool // of what this ACK covers first something was retransmitted: the rest may have waited for it
 	firstSent Time // of the oldest record without retransmission that this ACK covers first; 0 when there is none
 	rate      rateSample
+	packets   int           // data packets delivered by this ACK
+	estimated bool          // packets is no more than an estimate
 	rtt       time.Duration // of what this ACK covers first; 0 when that tells none
 }
 
@@ -25,6 +27,7 @@ type acked struct {
 func (a *acked) take(c *conn, now Time, r *record) {
 	n := int(r.size())
 	a.bytes += n
+	a.countPackets(r, n, c.mss)
 	c.rate.onAcked(now, &r.stamp, r.sentAt, n, &a.rate)
 	a.original = a.original || r.flags&(recLost|recRetransmitted) == recLost
 	staleEcho := a.hasEcho && int32(a.echo-c.tsNow(r.sentAt)) < 0
@@ -51,7 +54,7 @@ func (s *Stack) acknowledge(c *conn, now Time, seg *segment) {
 	if rate := a.rate.rate(); rate > 0 && (!a.rate.appLimited || rate > c.stat.deliveryRate) {
 		c.stat.deliveryRate = rate
 	}
-	congested := c.ecn.echoes(seg, int(wireSegments(a.bytes, c.mss)), seg.Ack.Less(priorUna))
+	congested := c.ecn != nil && c.ecn.echoes(seg, c.accProgress(seg, &a), seg.Ack.Less(priorUna))
 	s.recover(c, now, &ackEvent{
 		acked: &a, duplicate: duplicate, advanced: priorUna != c.snd.una, priorUna: priorUna, priorPipe: priorPipe,
 		congested: congested,

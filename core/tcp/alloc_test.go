@@ -119,6 +119,7 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 	plain := func(c *Config) { c.SegmentationOffload4, c.ChecksumOffload = false, false }
 	super := func(*Config) {}
 	ecn := func(c *Config) { c.Defaults.ECN = ECNOn }
+	accurate := func(c *Config) { c.Defaults.ECN = ECNAccurate }
 	for _, c := range []struct {
 		name      string
 		configure func(*Config)
@@ -132,6 +133,7 @@ func TestNoAllocationsPerSegment(t *testing.T) {
 		{"losses and SACK", plain, (*steady).lose, func(x *steady) { x.recovered(200_000) }, 0},
 		{"losses of super-segments", super, (*steady).lose, func(x *steady) { x.recovered(1 << 20) }, 0},
 		{"marks", ecn, (*steady).mark, func(x *steady) { x.bulk(1 << 20) }, 0},
+		{"marks and Accurate ECN", accurate, (*steady).mark, func(x *steady) { x.bulk(1 << 20) }, 0},
 		{"reordered", plain, (*steady).reorder, func(x *steady) { x.reordered(60_000) }, 0},
 		{"reordered super-segments", super, (*steady).reorder, func(x *steady) { x.reordered(1 << 20) }, 0},
 		{"bulk by BBR", super, nil, func(x *steady) { x.bulk(1 << 20) }, CongestionBBR},

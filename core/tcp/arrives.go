@@ -158,6 +158,7 @@ func (s *Stack) checkSequence(c *conn, now Time, seg *segment) bool {
 		c.ecn.synAckAgain(seg)
 		s.challengeAck(c, now)
 	} else {
+		c.ecn.reappeared(seg)
 		s.dupAck(c)
 	}
 	return false

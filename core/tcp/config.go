@@ -46,6 +46,8 @@ type Config struct {
 	FinWait2 time.Duration
 	// SynCookies says when listeners answer SYNs without remembering them. Default auto.
 	SynCookies SynCookies
+	// AccECNOption says when connections with Accurate ECN send its TCP option. Default needed.
+	AccECNOption AccECNOption
 }
 
 // Autotuning is how a buffer that tunes itself begins and how far it grows, in bytes. A zero field means the default: 128 KiB
@@ -134,6 +136,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("%w: shard %d of %d", ErrInvalid, c.Shard, c.Shards)
 	case c.SynCookies >= numSynCookies:
 		return fmt.Errorf("%w: %v", ErrInvalid, c.SynCookies)
+	case c.AccECNOption >= numAccECNOption:
+		return fmt.Errorf("%w: %v", ErrInvalid, c.AccECNOption)
 	case c.DelayedAck < 0 || c.DelayedAck >= 500*time.Millisecond:
 		return fmt.Errorf("%w: delayed ACK %v is outside 0 to 500ms (RFC 9293 MUST-40)", ErrInvalid, c.DelayedAck)
 	case c.QuickAcks > math.MaxUint8:

@@ -10,16 +10,45 @@ import (
 // ECN selects what a connection does about Explicit Congestion Notification. The zero value is unset.
 type ECN uint8
 
-// The values of ECN. Linux's tcp_ecn has other numbers for the same choices: 0, 2, 1 and 3.
+// The values of ECN. Linux's tcp_ecn has other numbers for the same choices: 0, 2, 1, 3, 5 and 4.
 const (
-	ECNOff      ECN = 1 + iota // neither ask for it nor agree to it
-	ECNAccept                  // agree when the peer asks
-	ECNOn                      // ask for it, too (RFC 3168)
-	ECNAccurate                // ask for Accurate ECN, and agree to either (RFC 9768)
+	ECNOff            ECN = 1 + iota // neither ask for it nor agree to it
+	ECNAccept                        // agree when the peer asks
+	ECNOn                            // ask for it, too (RFC 3168)
+	ECNAccurate                      // ask for Accurate ECN, and agree to either (RFC 9768)
+	ECNAcceptAccurate                // agree when the peer asks, to either
+	ECNOnAccurate                    // ask for RFC 3168's, and agree to either
 	numECN
 )
 
-var ecnNames = [numECN]string{ECNOff: "off", ECNAccept: "accept", ECNOn: "on", ECNAccurate: "accurate"}
+var ecnNames = [numECN]string{
+	ECNOff: "off", ECNAccept: "accept", ECNOn: "on", ECNAccurate: "accurate", ECNAcceptAccurate: "accept-accurate",
+	ECNOnAccurate: "on-accurate",
+}
+
+// asks is the feedback that a SYN asks for.
+func (e ECN) asks() ECNFeedback {
+	switch e {
+	case ECNOn, ECNOnAccurate:
+		return ECNFeedbackClassic
+	case ECNAccurate:
+		return ECNFeedbackAccurate
+	default:
+		return ECNFeedbackNone
+	}
+}
+
+// agrees is the most accurate feedback that is agreed to.
+func (e ECN) agrees() ECNFeedback {
+	switch e {
+	case ECNAccept, ECNOn:
+		return ECNFeedbackClassic
+	case ECNAccurate, ECNAcceptAccurate, ECNOnAccurate:
+		return ECNFeedbackAccurate
+	default:
+		return ECNFeedbackNone
+	}
+}
 
 func (e ECN) String() string {
 	if e == 0 || e >= numECN {
@@ -99,6 +128,7 @@ type synECN struct {
 	feedback ECNFeedback
 	mark     wire.ECN // of the last SYN
 	plain    bool     // a SYN without ECN came, or a SYN-ACK without went: neither end may use ECT
+	answered bool     // a SYN-ACK has been sent
 }
 
 // ecnAnswer is what a passive open agrees to with its first SYN. A SYN that asks for classic ECN and carries an ECN codepoint
@@ -108,7 +138,7 @@ func (o *Options) ecnAnswer(seg *segment) (a synECN) {
 	a.mark = seg.mark
 	ace := aceOf(seg.Flags)
 	switch {
-	case o.ECN == ECNAccurate && ace != 0 && ace != aceClassic:
+	case o.ECN.agrees() == ECNFeedbackAccurate && ace != 0 && ace != aceClassic:
 		a.feedback = ECNFeedbackAccurate
 	default:
 		a = o.classicAnswer(seg)
@@ -119,7 +149,7 @@ func (o *Options) ecnAnswer(seg *segment) (a synECN) {
 // classicAnswer agrees to no more than classic ECN.
 func (o *Options) classicAnswer(seg *segment) (a synECN) {
 	a.mark = seg.mark
-	if o.ECN >= ECNAccept && asksECN(seg.Flags) && seg.mark == wire.NotECT {
+	if o.ECN.agrees() != ECNFeedbackNone && asksECN(seg.Flags) && seg.mark == wire.NotECT {
 		a.feedback = ECNFeedbackClassic
 	}
 	return a
@@ -134,7 +164,7 @@ func (a *synECN) again(o *Options, seg *segment) bool {
 	case ace == 0:
 		a.plain = true
 	case a.feedback == ECNFeedbackAccurate && ace == aceClassic,
-		a.feedback == ECNFeedbackClassic && ace != aceClassic && o.ECN == ECNAccurate:
+		a.feedback == ECNFeedbackClassic && ace != aceClassic && o.ECN.agrees() == ECNFeedbackAccurate:
 		return false
 	case !asksECN(seg.Flags) && a.feedback == ECNFeedbackClassic:
 		a.plain = true
@@ -171,7 +201,8 @@ func (a *synECN) ackFlags() wire.Flags {
 // SYN and any subsequent SYN retransmissions with CWR and ECE cleared": something on the path may drop what has them.
 // RFC 9768 §3.1.4.1 tries once more before.
 func (c *conn) asksForECN() bool {
-	return c.opt.ECN == ECNOn && c.synRetries == 0 || c.opt.ECN == ECNAccurate && c.synRetries <= 1
+	asks := c.opt.ECN.asks()
+	return asks == ECNFeedbackClassic && c.synRetries == 0 || asks == ECNFeedbackAccurate && c.synRetries <= 1
 }
 
 // ecnSynFlags are the ECN flags of our SYN, or of the SYN-ACK of a simultaneous open.
@@ -180,7 +211,7 @@ func (c *conn) ecnSynFlags() wire.Flags {
 	case c.state == StateSynReceived && c.ecn != nil:
 		a := synECN{feedback: c.ecn.feedback, mark: c.ecn.synMark}
 		return a.synAckFlags(0)
-	case c.state == StateSynSent && c.asksForECN() && c.opt.ECN == ECNAccurate:
+	case c.state == StateSynSent && c.asksForECN() && c.opt.ECN.asks() == ECNFeedbackAccurate:
 		return ecnFlags
 	case c.state == StateSynSent && c.asksForECN():
 		return wire.CWR | wire.ECE
@@ -192,7 +223,7 @@ func (c *conn) ecnSynFlags() wire.Flags {
 // "MUST NOT set ECT", but obeys marks if the one with ECN was agreed to.
 func (s *Stack) settleECN(c *conn, seg *segment) {
 	switch {
-	case c.opt.ECN < ECNOn:
+	case c.opt.ECN.asks() == ECNFeedbackNone:
 	case !seg.Flags.Has(wire.ACK):
 		if !c.asksForECN() {
 			return
@@ -203,7 +234,7 @@ func (s *Stack) settleECN(c *conn, seg *segment) {
 		if c.ecn != nil {
 			c.ecn.synMark = a.mark
 		}
-	case c.opt.ECN == ECNAccurate:
+	case c.opt.ECN.asks() == ECNFeedbackAccurate:
 		s.settleAccurate(c, seg)
 	case grantsECN(seg.Flags):
 		s.useECN(c, ECNFeedbackClassic, c.asksForECN())
@@ -219,7 +250,7 @@ func (s *Stack) settleAccurate(c *conn, seg *segment) {
 	default:
 		// §3.2.2.3: after a change of the field "the Client is advised to send non-ECN-capable packets".
 		s.useECN(c, ECNFeedbackAccurate, !aceMangled(ace))
-		c.ecn.acc.answered(seg.mark)
+		c.ecn.acc.answered(seg)
 	}
 }
 
@@ -228,6 +259,8 @@ func (s *Stack) useECN(c *conn, f ECNFeedback, capable bool) {
 	if f != ECNFeedbackNone {
 		c.ecn = s.ecns.get()
 		*c.ecn = ecnState{feedback: f, capable: capable, acc: accECN{ours: aceInitial, peers: aceInitial}}
+		a := &c.ecn.acc.sender
+		a.off, a.always = s.cfg.AccECNOption == AccECNOptionNever, s.cfg.AccECNOption == AccECNOptionAlways
 	}
 }
 
@@ -318,16 +351,12 @@ func (e *ecnState) markNew(n int) (wire.ECN, wire.Flags) {
 	return wire.ECT0, 0
 }
 
-// echoes reports whether an ACK for packets packets says that data of ours met congestion. old says that a later one came before.
-func (e *ecnState) echoes(seg *segment, packets int, old bool) bool {
-	switch {
-	case e == nil:
-		return false
-	case e.accurate():
-		return e.told(seg, packets, old)
-	default:
-		return e.capable && seg.Flags.Has(wire.ECE)
+// echoes reports whether an ACK says that data of ours met congestion. old says that a later one came before.
+func (e *ecnState) echoes(seg *segment, p accProgress, old bool) bool {
+	if e.accurate() {
+		return e.told(seg, p, old)
 	}
+	return e.capable && seg.Flags.Has(wire.ECE)
 }
 
 // noteReduction notes that the congestion window was reduced, for whatever reason: what is outstanding, up to nxt, may still

@@ -113,7 +113,7 @@ func (s *Stack) buildMTUProbe(c *conn, now Time, t *Transmit) bool {
 		return false
 	}
 	// RFC 4821 §7.4: enough must follow that a loss is found without a timeout.
-	n := size - c.headersLen() - c.sackLen(c.mss)
+	n := size - c.headersLen() - c.optionLen()
 	if following := dupThresh * c.mss; c.unsent() < n+following || int(c.usable()) < n+following || c.window()-c.pipe() < n ||
 		c.sent.len() >= s.cfg.Limits.SentSegments {
 		return false

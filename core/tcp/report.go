@@ -57,6 +57,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		st.ECN, st.ECNCapable, st.ECNSeen = e.feedback, e.capable, e.seen
 		st.CEReceived, st.ECNReductions = uint64(e.received), uint64(e.reductions)
 		st.DeliveredCE = uint64(e.acc.delivered)
+		st.ECNBytesReceived, st.ECNBytesDelivered = e.acc.sender.received, e.acc.receiver.delivered
 	}
 	if c.softer != 0 {
 		st.SoftError = icmpReason(c.softer)

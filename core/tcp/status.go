@@ -49,22 +49,24 @@ type Status struct {
 	DeliveryRate     uint64 // bytes per second
 	PacingRate       uint64 // bytes per second; 0 when not paced
 
-	BytesSent        uint64 // payload, retransmissions included
-	BytesAcked       uint64
-	BytesReceived    uint64 // in order
-	SegmentsSent     uint64 // as on the wire: a super-segment counts for each of its segments
-	SegmentsReceived uint64
-	Retransmitted    uint64 // segments
-	BytesRetrans     uint64
-	Timeouts         uint64
-	FastRecoveries   uint64
-	Duplicates       uint64 // segments received with nothing new
-	Reordered        uint64 // segments received out of order
-	ZeroWindowProbes uint64
-	ChallengeAcks    uint64
-	CEReceived       uint64 // segments that came marked
-	DeliveredCE      uint64 // segments of ours that the peer says came marked; Accurate ECN only
-	ECNReductions    uint64 // of the congestion window, because the peer echoed congestion
+	BytesSent         uint64 // payload, retransmissions included
+	BytesAcked        uint64
+	BytesReceived     uint64 // in order
+	SegmentsSent      uint64 // as on the wire: a super-segment counts for each of its segments
+	SegmentsReceived  uint64
+	Retransmitted     uint64 // segments
+	BytesRetrans      uint64
+	Timeouts          uint64
+	FastRecoveries    uint64
+	Duplicates        uint64 // segments received with nothing new
+	Reordered         uint64 // segments received out of order
+	ZeroWindowProbes  uint64
+	ChallengeAcks     uint64
+	CEReceived        uint64    // segments that came marked
+	DeliveredCE       uint64    // segments of ours that the peer says came marked; Accurate ECN only
+	ECNBytesReceived  [4]uint64 // bytes of payload that came, by wire.ECN; Accurate ECN only
+	ECNBytesDelivered [4]uint64 // bytes of payload that the peer's options say came, by wire.ECN; Accurate ECN only
+	ECNReductions     uint64    // of the congestion window, because the peer echoed congestion
 }
 
 // ListenerStatus is what a listener looks like from outside.

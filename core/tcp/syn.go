@@ -132,6 +132,7 @@ func (s *Stack) pollSynAck(now Time, t *Transmit) bool {
 		Window:  r.offered,
 		Options: s.synAckOptions(r.listener.opt, &r.tuple, &r.options, now),
 	}
+	r.ecn.putAccECN(&seg.Options, s.cfg.AccECNOption)
 	if r.conn != nil {
 		seg.Ack, seg.Window = r.conn.fastOpenWindow()
 		s.acknowledged(r.conn)

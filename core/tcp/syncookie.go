@@ -239,7 +239,7 @@ func (s *Stack) acceptCookie(l *listener, now Time, seg *segment) bool {
 	s.stats.SynCookiesReceived++
 	r := synRecord{tuple: t, listener: l, iss: iss, irs: irs, offered: s.cookieWindow(l.opt)}
 	r.options, r.ecn.feedback = cookieOptions(mss, &seg.Options, s.isn.tsOffset(t.local, t.remote))
-	if l.opt.ECN < ECNAccept {
+	if l.opt.ECN.agrees() == ECNFeedbackNone {
 		r.ecn.feedback = ECNFeedbackNone // the peer says what we never did
 	}
 	if c := s.accepted(&r, now, seg); c != nil {

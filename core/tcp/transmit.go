@@ -27,7 +27,7 @@ func (s *Stack) build(c *conn, now Time, t *Transmit) bool {
 
 // buildAck builds a pure ACK.
 func (s *Stack) buildAck(c *conn, now Time, t *Transmit) bool {
-	seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK)
+	seg := s.segmentAt(c, now, c.snd.nxt, wire.ACK, false)
 	if !seg.Options.Set.Has(wire.OptSACK) {
 		seg.Flags = c.ecn.pureAckFlags(seg.Flags)
 	}
@@ -61,6 +61,7 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 			seg.Options.Set &^= wire.OptWindowScale
 		}
 		seg.Options.TSEcr = c.rcv.tsRecent
+		c.ecn.putSynAckOption(&seg.Options)
 		s.acknowledged(c)
 	}
 	s.attachSynData(c, t, &seg)
@@ -95,19 +96,6 @@ func (s *Stack) buildData(c *conn, now Time, t *Transmit) bool {
 	default:
 		return s.buildRetransmission(c, lost, now, t)
 	}
-}
-
-// segmentSize is the payload of a full segment now: what SACK blocks take is off (RFC 9293 §3.7.1, MUST-16).
-func (c *conn) segmentSize() int { return c.mss - c.sackLen(c.mss) }
-
-// sackLen is what SACK blocks add to a segment's header; a segment too small to be halved by them goes without.
-func (c *conn) sackLen(mss int) int {
-	var o wire.Options
-	c.putSACK(&o)
-	if n := o.WireLen(); n <= mss/2 {
-		return n
-	}
-	return 0
 }
 
 // burst is the most payload of one super-segment now, in whole segments.
@@ -152,6 +140,9 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 // transmitAgain sends up to limit bytes of record i again.
 func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit) {
 	r := c.sent.at(i)
+	if r.has(recLost) {
+		c.ecn.lost(r.start)
+	}
 	fin := c.finSent && r.end == c.snd.nxt
 	n := int(r.size())
 	if fin {
@@ -382,7 +373,7 @@ func (s *Stack) afterData(c *conn, now Time, n int) {
 // would have to be taken back if it is not accepted.
 func (s *Stack) buildProbe(c *conn, now Time, t *Transmit) bool {
 	c.probeNow = false
-	seg := s.segmentAt(c, now, c.snd.una.Sub(1), wire.ACK)
+	seg := s.segmentAt(c, now, c.snd.una.Sub(1), wire.ACK, false)
 	s.send(c, now, t, &seg, wire.NotECT)
 	return true
 }
@@ -396,16 +387,16 @@ func (s *Stack) dataSegment(c *conn, now Time, seq seqnum.Value, fin bool, t *Tr
 	if t.PayloadLen > 0 && seq.Add(seqnum.Size(t.PayloadLen)) == c.finSeq() {
 		flags |= wire.PSH // RFC 9293 §3.9.1, MUST-61: the last of what is queued
 	}
-	seg := s.segmentAt(c, now, seq, flags)
-	if t.PayloadLen > 0 && c.sackLen(c.mss) == 0 {
-		seg.Options.Set &^= wire.OptSACK
+	seg := s.segmentAt(c, now, seq, flags, t.PayloadLen > 0)
+	if t.PayloadLen > 0 && c.optionLen() == 0 {
+		seg.Options.Set &= wire.OptTimestamps
 		seg.Options.SACKBlocks = 0
 	}
 	return seg
 }
 
-// segmentAt is the header of any segment of a synchronized connection.
-func (s *Stack) segmentAt(c *conn, now Time, seq seqnum.Value, flags wire.Flags) wire.Segment {
+// segmentAt is the header of any segment of a synchronized connection, with data or without.
+func (s *Stack) segmentAt(c *conn, now Time, seq seqnum.Value, flags wire.Flags, data bool) wire.Segment {
 	seg := wire.Segment{
 		SrcPort: c.tuple.localPort, DstPort: c.tuple.remotePort, Seq: seq, Ack: c.rcv.nxt,
 		Flags:  flags | c.ecn.echoFlags(),
@@ -415,29 +406,8 @@ func (s *Stack) segmentAt(c *conn, now Time, seq seqnum.Value, flags wire.Flags)
 		seg.Options.Set = wire.OptTimestamps
 		seg.Options.TSVal, seg.Options.TSEcr = c.tsNow(now), c.rcv.tsRecent
 	}
-	c.putSACK(&seg.Options)
+	c.putOptions(&seg.Options, data)
 	return seg
-}
-
-// putSACK adds the SACK option when there is something to report: a duplicate first (RFC 2883 §4), then the runs.
-func (c *conn) putSACK(o *wire.Options) {
-	if !c.sackOn || c.ooo == nil && c.rcv.dsack == (wire.SACKBlock{}) {
-		return
-	}
-	n := 0
-	if c.rcv.dsack != (wire.SACKBlock{}) {
-		o.SACK[0] = c.rcv.dsack
-		n = 1
-	}
-	most := wire.MaxSACKBlocks
-	if c.timestampsOn {
-		most-- // RFC 2018 §3: with timestamps three blocks fit
-	}
-	if c.ooo != nil {
-		n += copy(o.SACK[n:most], c.ooo.blocks[:c.ooo.nblocks])
-	}
-	o.SACKBlocks = uint8(n)
-	o.Set |= wire.OptSACK
 }
 
 // send completes a segment of a synchronized connection, with an ECN codepoint, and notes that it carried the ACK that was owed.
@@ -446,6 +416,7 @@ func (s *Stack) send(c *conn, now Time, t *Transmit, seg *wire.Segment, mark wir
 		c.rcv.dsack = wire.SACKBlock{}
 		s.stats.DSACKsSent++
 	}
+	c.ecn.sent(seg, t.PayloadLen)
 	s.acknowledged(c)
 	size := t.SegmentSize
 	if size == 0 {

@@ -68,6 +68,10 @@ func (d Dialect) begin(s *settings) {
 		// Linux pushes too when half the largest window has been written since it last did. RFC 9293 §3.9.1.2 asks for PSH
 		// on the last buffered segment only, so that the rest is a sender's to choose.
 		s.anyPush = true
+		// Linux sends everything but SYNs as ECN-capable, once Accurate ECN is agreed on. RFC 9768 §4 leaves RFC 3168's ban on
+		// that as it is; RFC 8311 §4.3 allows it as an experiment.
+		s.markedControl = true
+		s.config.AccECNOption = tcp.AccECNOptionAlways // tcp_ecn_option=2
 	case DialectFreeBSD:
 		const slop = 200 * time.Millisecond // net.inet.tcp.rexmit_slop is added to every timeout
 		s.options.MinRTO = 30*time.Millisecond + slop

@@ -13,9 +13,10 @@ import (
 // sequence numbers are the script's own; ours begin wherever the engine says.
 type flow struct {
 	local, remote tcp.Endpoint
-	known         bool        // offset is
-	restarted     bool        // the next SYN that leaves begins anew
-	offset        seqnum.Size // from the script's sequence numbers to the engine's
+	known         bool         // offset is
+	restarted     bool         // the next SYN that leaves begins anew
+	offset        seqnum.Size  // from the script's sequence numbers to the engine's
+	sentTo        seqnum.Value // the end of the data that left
 	stamps        map[uint32]uint32
 	stampFirst    [2]uint32 // the script's and the engine's first timestamp
 }
@@ -25,6 +26,7 @@ func (f *flow) learn(script uint32, live seqnum.Value) {
 	if !f.known || f.restarted {
 		f.offset, f.known, f.restarted = seqnum.Value(script).Size(live), true, false
 		f.stamps = nil
+		f.sentTo = live
 	}
 }
 

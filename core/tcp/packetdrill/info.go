@@ -59,19 +59,28 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"segs_out":       func(st *tcp.Status) float64 { return float64(st.SegmentsSent) },
 	"segs_in":        func(st *tcp.Status) float64 { return float64(st.SegmentsReceived) },
 	"delivered_ce":   func(st *tcp.Status) float64 { return float64(st.DeliveredCE) },
-	"notsent_bytes":  func(st *tcp.Status) float64 { return float64(st.NotSent) },
-	"delivery_rate":  func(st *tcp.Status) float64 { return float64(st.DeliveryRate) },
-	"pacing_rate":    func(st *tcp.Status) float64 { return float64(st.PacingRate) },
-	"snd_wnd":        func(st *tcp.Status) float64 { return float64(st.SendWindow) },
-	"rcv_wnd":        func(st *tcp.Status) float64 { return float64(st.RecvWindow) },
-	"lost":           func(st *tcp.Status) float64 { return segments(st.Lost+st.Retransmitting, st) }, // Linux counts both
-	"sacked":         func(st *tcp.Status) float64 { return segments(st.SACKed, st) },
-	"retrans":        func(st *tcp.Status) float64 { return segments(st.Retransmitting, st) },
-	"total_rto":      func(st *tcp.Status) float64 { return float64(st.Timeouts) },
-	"fackets":        func(*tcp.Status) float64 { return 0 }, // Linux counts none any more
-	"reordering":     func(*tcp.Status) float64 { return 3 }, // RFC 8985's DupThresh; its window adapts in time, not in segments
-	"advmss":         func(st *tcp.Status) float64 { return float64(st.PathMTU - headers(st)) },
-	"rcv_ooopack":    func(st *tcp.Status) float64 { return float64(st.Reordered) },
+	"received_ce":    func(st *tcp.Status) float64 { return float64(st.CEReceived) },
+
+	"received_ce_bytes":  func(st *tcp.Status) float64 { return float64(st.ECNBytesReceived[wire.CE]) },
+	"received_e0_bytes":  func(st *tcp.Status) float64 { return float64(st.ECNBytesReceived[wire.ECT0]) },
+	"received_e1_bytes":  func(st *tcp.Status) float64 { return float64(st.ECNBytesReceived[wire.ECT1]) },
+	"delivered_ce_bytes": func(st *tcp.Status) float64 { return float64(st.ECNBytesDelivered[wire.CE]) },
+	"delivered_e0_bytes": func(st *tcp.Status) float64 { return float64(st.ECNBytesDelivered[wire.ECT0]) },
+	"delivered_e1_bytes": func(st *tcp.Status) float64 { return float64(st.ECNBytesDelivered[wire.ECT1]) },
+
+	"notsent_bytes": func(st *tcp.Status) float64 { return float64(st.NotSent) },
+	"delivery_rate": func(st *tcp.Status) float64 { return float64(st.DeliveryRate) },
+	"pacing_rate":   func(st *tcp.Status) float64 { return float64(st.PacingRate) },
+	"snd_wnd":       func(st *tcp.Status) float64 { return float64(st.SendWindow) },
+	"rcv_wnd":       func(st *tcp.Status) float64 { return float64(st.RecvWindow) },
+	"lost":          func(st *tcp.Status) float64 { return segments(st.Lost+st.Retransmitting, st) }, // Linux counts both
+	"sacked":        func(st *tcp.Status) float64 { return segments(st.SACKed, st) },
+	"retrans":       func(st *tcp.Status) float64 { return segments(st.Retransmitting, st) },
+	"total_rto":     func(st *tcp.Status) float64 { return float64(st.Timeouts) },
+	"fackets":       func(*tcp.Status) float64 { return 0 }, // Linux counts none any more
+	"reordering":    func(*tcp.Status) float64 { return 3 }, // RFC 8985's DupThresh; its window adapts in time, not in segments
+	"advmss":        func(st *tcp.Status) float64 { return float64(st.PathMTU - headers(st)) },
+	"rcv_ooopack":   func(st *tcp.Status) float64 { return float64(st.Reordered) },
 }
 
 func caState(st *tcp.Status) int64 {

@@ -33,7 +33,8 @@ var linuxSettings = map[string]applySetting{
 	"tcp_dsack":                          asBuilt("1"),
 	"tcp_early_retrans":                  asBuilt("3", "4"), // both mean tail loss probes
 	"tcp_ecn":                            ecnSetting,
-	"tcp_ecn_option":                     asBuilt("0"),
+	"tcp_ecn_option":                     ecnOptionSetting,
+	"tcp_ecn_option_beacon":              noEffect, // a script that sees it fails where it does
 	"tcp_fack":                           asBuilt("0"),
 	"tcp_frto":                           asBuilt("1", "2"),
 	"tcp_mtu_probing":                    switchSetting(func(s *settings) *bool { return &s.options.NoMTUProbing }, "0"),
@@ -94,11 +95,25 @@ func synCookies(s *settings, value string) error {
 
 // ecnSetting takes Linux's number.
 func ecnSetting(s *settings, value string) error {
-	ecn, ok := map[string]tcp.ECN{"0": tcp.ECNOff, "1": tcp.ECNOn, "2": tcp.ECNAccept, "3": tcp.ECNAccurate}[value]
+	ecn, ok := map[string]tcp.ECN{
+		"0": tcp.ECNOff, "1": tcp.ECNOn, "2": tcp.ECNAccept, "3": tcp.ECNAccurate, "4": tcp.ECNOnAccurate, "5": tcp.ECNAcceptAccurate,
+	}[value]
 	if !ok {
-		return fmt.Errorf("want 0 to 3")
+		return fmt.Errorf("want 0 to 5")
 	}
 	s.options.ECN = ecn
+	return nil
+}
+
+// ecnOptionSetting takes Linux's number. 3 would go on sending the option where it does not get through.
+func ecnOptionSetting(s *settings, value string) error {
+	when, ok := map[string]tcp.AccECNOption{
+		"0": tcp.AccECNOptionNever, "1": tcp.AccECNOptionNeeded, "2": tcp.AccECNOptionAlways,
+	}[value]
+	if !ok {
+		return fmt.Errorf("want 0 to 2")
+	}
+	s.config.AccECNOption = when
 	return nil
 }
 

@@ -93,6 +93,7 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	if why != "" {
 		return failf(WrongPacket, 0, "%s: left %s, want %s", why, f.format(got, true), describe(want))
 	}
+	f.sentTo = seqnum.Max(f.sentTo, got.seg.Seq.Add(seqnum.Size(got.payload)))
 	if got.at < earliest || got.at > latest {
 		return failf(WrongTime, 0, "%s left at %v, %v off", describe(want), got.at.Sub(startOfTime), got.at.Sub(first))
 	}

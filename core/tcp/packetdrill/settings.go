@@ -52,6 +52,7 @@ type settings struct {
 	anyOrder       bool // of TCP options
 	anyPush        bool // of segments with data
 	recvSpace      int  // what SO_RCVBUF says of a socket that did not set it; 0: its buffer
+	markedControl  bool // scripts want ECT(0) on what carries no new data
 	mssWithOptions bool // MSS is reported with the bytes that options take
 }
 
