@@ -46,3 +46,69 @@ func TestForgottenByCookie(t *testing.T) {
 		}
 	}
 }
+
+// TestRestart: who opened a connection opens it again from the same port, past what the end that lives on still holds of
+// the old one (RFC 9293 §3.5.1), and everything arrives once more.
+func TestRestart(t *testing.T) {
+	for host := range 2 {
+		p := politePlan()
+		p.restart = &restartPlan{host: host, at: 100 * time.Millisecond, again: 10 * time.Millisecond}
+		for side := range 2 {
+			u := &p.conns[0].users[side]
+			u.total, u.sendPause = 50_000, 10*time.Millisecond
+			u.options.KeepAlive, u.options.KeepAliveInterval, u.options.KeepAliveCount = 30*time.Second, 10*time.Second, 10
+		}
+		res, trace, err := playPlan(New(1), p, traceLines)
+		if err != nil {
+			t.Fatalf("host %d: %v\n%s", host, err, trace)
+		}
+		if res.Renewed != 1 || res.Bytes < 100_000 {
+			t.Errorf("host %d: %d connections opened again, %d bytes received\n%s", host, res.Renewed, res.Bytes, trace)
+		}
+	}
+}
+
+// TestStall: a user that reads nothing for long closes its window, and the peer asks until it opens again (RFC 9293 §3.8.6.1).
+func TestStall(t *testing.T) {
+	const stall = 30 * time.Minute
+	p := politePlan()
+	p.conns[0].users[0].total = 100_000
+	p.conns[0].users[1].options.RecvBuffer = 10_000
+	p.conns[0].users[1].stallAfter, p.conns[0].users[1].stall = 20_000, stall
+	res, trace, err := playPlan(New(1), p, traceLines)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, trace)
+	}
+	if res.Elapsed < stall || res.Bytes != 103_000 {
+		t.Errorf("after %v: %d bytes received\n%s", res.Elapsed, res.Bytes, trace)
+	}
+}
+
+// TestClockJumps: timers that a leap of the clock makes due all at once do no harm to a transfer.
+func TestClockJumps(t *testing.T) {
+	for host := range 2 {
+		p := politePlan()
+		p.hosts[host].Jumps = []Jump{{At: tcp.Time(35 * time.Millisecond), By: time.Hour}, {At: tcp.Time(45 * time.Millisecond), By: time.Second}}
+		for side := range 2 {
+			p.conns[0].users[side].total = 200_000
+		}
+		res, trace, err := playPlan(New(1), p, traceLines)
+		if err != nil {
+			t.Fatalf("host %d: %v\n%s", host, err, trace)
+		}
+		if res.Bytes != 400_000 {
+			t.Errorf("host %d: %d bytes received\n%s", host, res.Bytes, trace)
+		}
+	}
+}
+
+// TestWindowsShrinkUnderTransfer: a sender copes with a peer that takes back half of what it promises (RFC 9293 §3.8.6, MUST-34).
+func TestWindowsShrinkUnderTransfer(t *testing.T) {
+	p := politePlan()
+	p.links[1].Shrink = 0.5
+	p.conns[0].users[0].total = 200_000
+	res, trace, err := playPlan(New(1), p, traceLines)
+	if err != nil || res.Bytes != 203_000 {
+		t.Fatalf("%d bytes received, %v\n%s", res.Bytes, err, trace)
+	}
+}

@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
@@ -23,6 +26,14 @@ type HostConfig struct {
 	Join bool
 	// Split is the chance that a packet's payload comes in a buffer of its own.
 	Split float64
+	// Jumps are when the host's clock leaps ahead, as after a suspension.
+	Jumps []Jump
+}
+
+// Jump is a leap of a clock, at a time of the network.
+type Jump struct {
+	At tcp.Time
+	By time.Duration
 }
 
 // Host is a Stack with its addresses and its memory.
@@ -41,7 +52,8 @@ type Host struct {
 	rng      *rand.Rand
 	routes   map[wire.Addr]*direction
 	inbox    []packet
-	active   bool // something happened to the stack in this step
+	active   bool          // something happened to the stack in this step
+	ahead    time.Duration // of the network's time, by jumps
 	transmit tcp.Transmit
 }
 
@@ -53,6 +65,53 @@ func (h *Host) Addr(v6 bool) wire.Addr {
 		}
 	}
 	panic(fmt.Sprintf("sim: host %s has no address of the family", h.Name))
+}
+
+// boot gives the host a stack that knows nothing.
+func (h *Host) boot() error {
+	h.Pool = newPool(h.cfg.Memory)
+	engine := h.cfg.Stack
+	engine.Pool = h.Pool
+	engine.Owns = func(a wire.Addr) bool { return slices.Contains(h.cfg.Addrs, a) }
+	binary.LittleEndian.PutUint64(engine.Secret[:], h.rng.Uint64())
+	binary.LittleEndian.PutUint64(engine.Secret[8:], h.rng.Uint64())
+	stack, err := tcp.New(engine)
+	if err != nil {
+		return fmt.Errorf("sim: host %s: %w", h.Name, err)
+	}
+	h.Stack = stack
+	return nil
+}
+
+// sparePools are pools of the usual limit with nothing in use, from runs that are over: the memory that they keep costs more
+// to get than much of what a scenario does.
+var sparePools sync.Pool
+
+func newPool(limit int64) *zbuf.Pool {
+	if p, ok := sparePools.Get().(*zbuf.Pool); ok && limit == 0 {
+		return p
+	}
+	return zbuf.NewPool(limit)
+}
+
+// shutDown ends the host's life, and leaves its memory to others if nobody holds any.
+func (h *Host) shutDown() {
+	if h.cfg.Memory == 0 && h.Pool.InUse() == 0 {
+		sparePools.Put(h.Pool)
+	}
+	h.Pool, h.Stack = nil, nil
+}
+
+// Now returns the time by the host's clock, which all calls of its stack go by.
+func (h *Host) Now() tcp.Time { return h.net.now.Add(h.ahead) }
+
+// due returns when the stack's timers want to be looked at, in the network's time.
+func (h *Host) due() tcp.Time {
+	at := h.Stack.PollTimeout()
+	if at == tcp.Never {
+		return at
+	}
+	return at.Add(-h.ahead)
 }
 
 // wake rounds the arrival of a packet up to when the host looks at it.
@@ -78,7 +137,7 @@ func (h *Host) receive() {
 	for _, p := range list {
 		h.net.note(h, 'r', p.data)
 		if in, ok := h.load(p); ok {
-			h.Stack.HandlePacket(h.net.now, in)
+			h.Stack.HandlePacket(h.Now(), in)
 		} else {
 			h.PoolDrops++
 			h.net.tracef("%s: no buffer: %s", h.Name, describe(p.data))
@@ -116,7 +175,7 @@ func (h *Host) load(p packet) (tcp.Packet, bool) {
 // pump takes everything that the stack wants to send and to tell, and returns how much that was.
 func (h *Host) pump() int {
 	done := 0
-	for ; done < maxPerInstant && h.Stack.PollTransmit(h.net.now, &h.transmit); done++ {
+	for ; done < maxPerInstant && h.Stack.PollTransmit(h.Now(), &h.transmit); done++ {
 		h.emit(&h.transmit)
 	}
 	for e := (tcp.Event{}); done < maxPerInstant && h.Stack.PollEvent(&e); done++ {

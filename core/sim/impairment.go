@@ -36,6 +36,7 @@ type Fate struct {
 	Twin    tcp.Time // when a second one arrives; 0 when there is none
 	Corrupt bool     // the first one is damaged
 	Mark    bool     // the first one is marked, if its sender understands marks
+	Shrink  bool     // the first one announces a smaller window than its sender does
 }
 
 // Judge decides about a packet of n bytes.
@@ -68,6 +69,7 @@ func (m *Impairment) Judge(now tcp.Time, n int) Fate {
 		m.stats.Marked++
 		fate.Mark = true
 	}
+	fate.Shrink = chance(m.rng, m.link.Shrink)
 	m.stats.Delivered++
 	fate.At = m.arrival(leaves)
 	return fate

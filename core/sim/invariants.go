@@ -74,7 +74,7 @@ func (u *user) checkStatus() {
 		u.fail("retransmission timeout %v is outside %v to %v", st.RTO, minRTO, longestRTO)
 	case !ended && st.CongestionWindow <= 0 && st.State != tcp.StateSynSent && st.State != tcp.StateSynReceived:
 		u.fail("congestion window %d", st.CongestionWindow)
-	case st.InFlight < 0 || said.synSeen && st.InFlight > said.widest+2:
+	case st.InFlight < 0 || said.synSeen && !said.over && st.InFlight > said.widest+2:
 		u.fail("%d bytes in flight, the widest window was %d", st.InFlight, said.widest)
 	}
 }
@@ -135,6 +135,12 @@ func (r *run) checkEnd() {
 	}
 	for i := range r.plan.conns {
 		if !r.plan.conns[i].polite() {
+			continue
+		}
+		if n := &r.renewals[i]; n.met {
+			if opener := r.users[i][r.plan.conns[i].opener()]; n.opened > 0 && !opener.transferredEnd() {
+				r.fail("connection %d was opened again after a restart and has not been transferred to the end", i)
+			}
 			continue
 		}
 		for side, u := range r.users[i] {

@@ -29,8 +29,13 @@ type Link struct {
 	Mark   float64
 	Bleach bool
 
-	MTU       int  // 0: no limit but the packet's length field
-	BlackHole bool // what exceeds the MTU vanishes without an ICMP message
+	MTU        int         // 0: no limit but the packet's length field
+	MTUChanges []MTUChange // as when a route changes, in the order of their times
+	BlackHole  bool        // what exceeds the MTU vanishes without an ICMP message
+
+	// Shrink is the chance of a segment to announce a smaller window than its sender does, as of a peer that takes back what it
+	// has promised (RFC 9293 §3.8.6: discouraged, and to be coped with). SYNs are spared.
+	Shrink float64
 
 	Rate  int64 // bits per second; 0: no limit
 	Queue int   // bytes waiting for the rate; what comes to a full queue is dropped; 0: no limit
@@ -43,6 +48,23 @@ type Link struct {
 // Period is a span of time, its end excluded.
 type Period struct{ From, To tcp.Time }
 
+// MTUChange is a change of the path's MTU.
+type MTUChange struct {
+	From tcp.Time
+	MTU  int
+}
+
+// mtu returns what a path carries at a time; 0 for no limit.
+func (l *Link) mtu(now tcp.Time) int {
+	mtu := l.MTU
+	for _, c := range l.MTUChanges {
+		if c.From <= now {
+			mtu = c.MTU
+		}
+	}
+	return mtu
+}
+
 // direction is a Link at work, from one host to another.
 type direction struct {
 	*Impairment
@@ -54,12 +76,12 @@ func seqOf(n int) seqnum.Value { return seqnum.Value(uint32(n)) }
 
 // send takes one packet from d.from.
 func (d *direction) send(p packet) {
-	if d.link.MTU > 0 && d.mtuExceeded(&p) {
+	if mtu := d.link.mtu(d.net.now); mtu > 0 && mtuExceeded(&p, mtu) {
 		d.stats.Sent++
 		d.stats.TooBig++
-		d.net.tracef("%s: too big: %d bytes, the path carries %d", d.from.Name, len(p.data), d.link.MTU)
+		d.net.tracef("%s: too big: %d bytes, the path carries %d", d.from.Name, len(p.data), mtu)
 		if !d.link.BlackHole {
-			d.reportTooBig(p.data)
+			d.reportTooBig(p.data, mtu)
 		}
 		return
 	}
@@ -79,6 +101,12 @@ func (d *direction) send(p packet) {
 	if fate.Mark || d.link.Bleach {
 		rewriteECN(p.data, d.link.Bleach)
 	}
+	if fate.Shrink {
+		shrinkWindow(&p, d.rng)
+		if d.net.trace != nil {
+			d.net.tracef("%s: window shrunk: %s", d.from.Name, describe(p.data))
+		}
+	}
 	if fate.Corrupt {
 		d.flip(&p)
 	}
@@ -97,18 +125,18 @@ func (d *direction) deliver(at tcp.Time, p packet) {
 }
 
 // mtuExceeded reports whether a packet, or a segment of a super-segment, is larger than the path carries.
-func (d *direction) mtuExceeded(p *packet) bool {
+func mtuExceeded(p *packet, mtu int) bool {
 	if p.segmentSize == 0 {
-		return len(p.data) > d.link.MTU
+		return len(p.data) > mtu
 	}
 	var v parsed
-	return !v.parse(p) || v.ip.HeaderLen+v.tcp.HeaderLen+min(p.segmentSize, v.payload) > d.link.MTU
+	return !v.parse(p) || v.ip.HeaderLen+v.tcp.HeaderLen+min(p.segmentSize, v.payload) > mtu
 }
 
 // reportTooBig sends the ICMP message of RFC 1191 §4 or RFC 4443 §3.2 back, as a router next to the sender would.
-func (d *direction) reportTooBig(data []byte) {
+func (d *direction) reportTooBig(data []byte, mtu int) {
 	b := d.net.alloc(maxICMPLen)
-	n := wire.PutICMPError(b, d.net.routerFor(data), wire.PacketTooBig, d.link.MTU, data)
+	n := wire.PutICMPError(b, d.net.routerFor(data), wire.PacketTooBig, mtu, data)
 	d.net.schedule(event{at: d.net.now.Add(d.link.Delay / 2), host: d.from, packet: packet{data: b[:n]}})
 	d.net.recycle(data)
 }

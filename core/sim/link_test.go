@@ -181,3 +181,17 @@ func TestLinkMTU(t *testing.T) {
 		}
 	}
 }
+
+func TestLinkMTUChanges(t *testing.T) {
+	n, d := bench(Link{BlackHole: true, MTUChanges: []MTUChange{
+		{From: tcp.Time(3 * time.Millisecond), MTU: 1000}, {From: tcp.Time(6 * time.Millisecond), MTU: 1500},
+	}})
+	sendMany(n, d, 9, time.Millisecond)
+	var got []int
+	for _, a := range drain(n) {
+		got = append(got, a.id)
+	}
+	if want := []int{0, 1, 2, 6, 7, 8}; !slices.Equal(got, want) {
+		t.Errorf("packets %v arrived, want %v", got, want)
+	}
+}

@@ -4,11 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/wire"
-	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
 // maxPerInstant bounds what may happen without time going on: a stack that sends or wakes up without end is an error,
@@ -68,24 +66,22 @@ const (
 func (n *Network) AddHost(name string, cfg HostConfig) (*Host, error) {
 	h := &Host{
 		Name:   name,
-		Pool:   zbuf.NewPool(cfg.Memory),
 		cfg:    cfg,
 		net:    n,
 		index:  len(n.hosts),
 		routes: make(map[wire.Addr]*direction),
 	}
 	h.rng = n.random(partHost + uint64(h.index))
-	engine := cfg.Stack
-	engine.Pool = h.Pool
-	engine.Owns = func(a wire.Addr) bool { return slices.Contains(cfg.Addrs, a) }
-	binary.LittleEndian.PutUint64(engine.Secret[:], h.rng.Uint64())
-	binary.LittleEndian.PutUint64(engine.Secret[8:], h.rng.Uint64())
-	stack, err := tcp.New(engine)
-	if err != nil {
-		return nil, fmt.Errorf("sim: host %s: %w", name, err)
+	if err := h.boot(); err != nil {
+		return nil, err
 	}
-	h.Stack = stack
 	n.hosts = append(n.hosts, h)
+	for _, j := range cfg.Jumps {
+		n.At(j.At, func() {
+			h.ahead += j.By
+			n.tracef("%s: the clock jumps by %v", h.Name, j.By)
+		})
+	}
 	return h, nil
 }
 
@@ -131,7 +127,7 @@ func (n *Network) next() tcp.Time {
 		at = n.events[0].at
 	}
 	for _, h := range n.hosts {
-		at = min(at, h.Stack.PollTimeout())
+		at = min(at, h.due())
 	}
 	return at
 }
@@ -154,9 +150,9 @@ func (n *Network) Step() (bool, error) {
 			h.active = true
 			h.receive()
 		}
-		if h.Stack.PollTimeout() <= n.now {
+		if h.due() <= n.now {
 			h.active = true
-			h.Stack.HandleTimeout(n.now)
+			h.Stack.HandleTimeout(h.Now())
 		}
 	}
 	return true, n.Settle()

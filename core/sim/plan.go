@@ -15,6 +15,8 @@ type plan struct {
 	hosts [2]HostConfig
 	links [2]Link // from host 0, and to it
 	conns []connPlan
+
+	restart *restartPlan // nil for none
 }
 
 // connPlan is one connection.
@@ -50,6 +52,8 @@ type userPlan struct {
 	limit      int // bytes of one Receive at most
 	readPause  time.Duration
 	hold       time.Duration // from Receive to Consumed
+	stallAfter int           // bytes received, after which it reads nothing for the time of
+	stall      time.Duration
 	ending     ending
 	abortAfter int  // bytes either way
 	deaf       bool // CloseRead after half of what it would read
@@ -101,6 +105,7 @@ func draw(rng *rand.Rand) *plan {
 			p.hosts[side].Stack.SynCookies = tcp.SynCookiesAlways
 		}
 	}
+	d.trouble(p)
 	return p
 }
 

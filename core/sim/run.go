@@ -28,6 +28,8 @@ type run struct {
 	actions   [2]int // steps in which something happened to a host
 	watch     *watch
 	users     [][2]*user
+	renewals  []renewal // of each connection
+	peers     []*user   // what user.peers fills
 	byID      [2]map[tcp.ConnID]*user
 	listeners [2]map[tcp.ListenerID]int // to the connection in the plan
 	closing   bool
@@ -44,6 +46,7 @@ type Result struct {
 	Bytes     uint64        // received by users
 	Polite    bool          // no user of it breaks off
 	Forgotten int           // connections that were lost with a SYN cookie
+	Renewed   int           // connections that were opened again after a restart
 }
 
 // Run plays the scenario of a seed. When a check fails, it plays it again for a trace, and the error carries the last
@@ -86,6 +89,12 @@ func playPlan(net *Network, p *plan, traceLines int) (Result, string, error) {
 				}
 			}
 		}
+		if r.renewals[i].opened > 0 {
+			res.Renewed++
+		}
+	}
+	for _, h := range r.net.hosts {
+		h.shutDown()
 	}
 	return res, r.net.TraceText(), err
 }
@@ -136,7 +145,10 @@ func (r *run) setUp() error {
 	r.net.Connect(r.hosts[0], r.hosts[1], r.plan.links[0], r.plan.links[1])
 	r.watch = newWatch(r)
 	r.net.OnSend, r.net.OnDeliver = r.watch.onSend, r.watch.onDeliver
-	r.users = make([][2]*user, len(r.plan.conns))
+	r.users, r.renewals = make([][2]*user, len(r.plan.conns)), make([]renewal, len(r.plan.conns))
+	if p := r.plan.restart; p != nil {
+		r.net.At(r.net.now.Add(p.at), r.restart)
+	}
 	for i := range r.plan.conns {
 		c := &r.plan.conns[i]
 		r.net.tracef("plan %d: %+v", i, *c)
@@ -170,17 +182,17 @@ func (r *run) listen(conn, side int) error {
 func (r *run) connect(conn, side int) {
 	options := r.plan.conns[conn].users[side].options
 	h := r.hosts[side]
-	id, err := h.Stack.Connect(r.net.now, r.endpoint(conn, side), r.endpoint(conn, 1-side), &options)
+	id, err := h.Stack.Connect(h.Now(), r.endpoint(conn, side), r.endpoint(conn, 1-side), &options)
 	if err != nil {
 		r.fail("%s: connect: %v", h.Name, err)
 		return
 	}
-	r.addUser(conn, side, id).connectAt = r.net.now
+	r.addUser(conn, side, id).connectAt = r.hosts[1-side].Now()
 }
 
 func (r *run) addUser(conn, side int, id tcp.ConnID) *user {
 	u := &user{run: r, host: r.hosts[side], conn: conn, side: side, plan: &r.plan.conns[conn].users[side], id: id}
-	r.users[conn][side] = u
+	r.replace(u)
 	r.byID[side][id] = u
 	u.tracef("has handle %#x", uint64(id))
 	return u
@@ -220,9 +232,9 @@ func (r *run) accept(side int, listener tcp.ListenerID, conn int) {
 			r.fail("%s: accept: %v", h.Name, err)
 			return
 		}
-		if r.users[conn][side] != nil {
+		if !r.replaceable(r.users[conn][side]) {
 			r.net.tracef("%s: ghost of connection %d", h.Name, conn)
-			if err := h.Stack.Abort(r.net.now, id); err != nil {
+			if err := h.Stack.Abort(h.Now(), id); err != nil {
 				r.fail("%s: abort of a ghost: %v", h.Name, err)
 			}
 			continue
@@ -241,6 +253,9 @@ func (r *run) settled() bool {
 				return false
 			}
 		}
+		if !r.renewals[i].settled() {
+			return false
+		}
 	}
 	return true
 }
@@ -248,7 +263,7 @@ func (r *run) settled() bool {
 func (r *run) closeListeners() {
 	for side, h := range r.hosts {
 		for id := range r.listeners[side] {
-			if err := h.Stack.CloseListener(r.net.now, id); err != nil {
+			if err := h.Stack.CloseListener(h.Now(), id); err != nil {
 				r.fail("%s: close listener: %v", h.Name, err)
 			}
 		}

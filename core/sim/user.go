@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
@@ -24,9 +25,10 @@ type user struct {
 	sendResting, readResting        bool
 	gotEOF, finSent, readShut       bool
 	released                        bool
-	forgotten                       bool // its peer never knew of the connection, see forgottenByCookie
-	connectAt                       tcp.Time
-	err                             error // why the connection ended
+	ofBefore, stalled               bool     // its connection was met by a restart; it has rested as its plan says
+	forgotten                       bool     // its peer never knew of the connection, see forgottenByCookie
+	connectAt                       tcp.Time // by the peer's clock
+	err                             error    // why the connection ended
 
 	outbox   zbuf.Chain // made and not yet taken by Send
 	made     uint64     // bytes made
@@ -41,15 +43,14 @@ func (u *user) peer() *user          { return u.run.users[u.conn][1-u.side] }
 func (u *user) stack() *tcp.Stack    { return u.host.Stack }
 func (u *user) sends() content       { return u.run.plan.conns[u.conn].contentKeys[u.side] }
 func (u *user) hears() content       { return u.run.plan.conns[u.conn].contentKeys[1-u.side] }
-func (u *user) now() tcp.Time        { return u.run.net.now }
-func (u *user) polite() bool         { return u.run.plan.conns[u.conn].polite() }
+func (u *user) now() tcp.Time        { return u.host.Now() }
+func (u *user) polite() bool         { return u.run.plan.conns[u.conn].polite() && !u.run.renewals[u.conn].met }
 func (u *user) allSent() bool        { return u.sent == uint64(u.plan.total) }
 func (u *user) transferredEnd() bool { return u.gotEOF && u.allSent() && u.peerComplete() }
 
 // peerComplete reports whether the peer's user has all that this one has sent, the end included.
 func (u *user) peerComplete() bool {
-	p := u.peer()
-	return p != nil && p.gotEOF && p.received == u.sent
+	return slices.ContainsFunc(u.peers(), func(p *user) bool { return p.gotEOF && p.received == u.sent })
 }
 
 func (u *user) String() string { return fmt.Sprintf("%s.%d", u.host.Name, u.conn) }
@@ -147,7 +148,7 @@ func (u *user) send() {
 		return
 	}
 	u.sendResting = true
-	u.run.net.At(u.now().Add(u.plan.sendPause), func() {
+	u.run.net.At(u.run.net.now.Add(u.plan.sendPause), func() {
 		u.sendResting = false
 		u.act()
 	})
@@ -200,11 +201,20 @@ func (u *user) receive() {
 	}
 	if u.readable && !u.gotEOF {
 		u.readResting = true
-		u.run.net.At(u.now().Add(u.plan.readPause), func() {
+		u.run.net.At(u.run.net.now.Add(u.pause()), func() {
 			u.readResting = false
 			u.act()
 		})
 	}
+}
+
+// pause is how long the user rests before it reads on.
+func (u *user) pause() time.Duration {
+	if u.plan.stall > 0 && !u.stalled && u.received >= uint64(u.plan.stallAfter) {
+		u.stalled = true
+		return u.plan.stall
+	}
+	return u.plan.readPause
 }
 
 // check compares what came with the peer's stream.
@@ -224,8 +234,8 @@ func (u *user) check(in *zbuf.Chain, n int) {
 	if n > 0 && u.gotEOF {
 		u.fail("%d bytes after the end of the stream", n)
 	}
-	if p := u.peer(); p != nil && u.received > p.sent {
-		u.fail("received %d bytes, the peer's user has sent %d", u.received, p.sent)
+	if peers := u.peers(); len(peers) > 0 && !slices.ContainsFunc(peers, func(p *user) bool { return u.received <= p.sent }) {
+		u.fail("received %d bytes, the peer's user has sent %d", u.received, peers[0].sent)
 	}
 }
 
@@ -235,7 +245,7 @@ func (u *user) consume(n int) {
 		u.consumeNow(n)
 		return
 	}
-	u.run.net.At(u.now().Add(u.plan.hold), func() {
+	u.run.net.At(u.run.net.now.Add(u.plan.hold), func() {
 		if !u.released {
 			u.consumeNow(n)
 		}
@@ -254,14 +264,17 @@ func (u *user) onEOF() {
 	if u.readShut {
 		return
 	}
-	p := u.peer()
+	peers := u.peers()
+	if slices.ContainsFunc(peers, func(p *user) bool { return p.finSent && u.received == p.sent }) {
+		return
+	}
 	switch {
-	case p == nil:
+	case len(peers) == 0:
 		u.fail("the end of the stream of a peer that never was")
-	case !p.finSent:
+	case !peers[0].finSent:
 		u.fail("the end of the stream, but the peer's user has not closed")
-	case u.received != p.sent:
-		u.fail("the end of the stream after %d bytes of %d", u.received, p.sent)
+	default:
+		u.fail("the end of the stream after %d bytes of %d", u.received, peers[0].sent)
 	}
 }
 
@@ -285,7 +298,7 @@ const cookieLife = 128 * time.Second
 func (u *user) forgottenByCookie(reason error) bool {
 	c, peer := &u.run.plan.conns[u.conn], u.run.plan.hosts[1-u.side]
 	return errors.Is(reason, tcp.ErrReset) && peer.Stack.SynCookies == tcp.SynCookiesAlways && c.opens[u.side] && !c.opens[1-u.side] &&
-		u.peer() == nil && u.now().Sub(u.connectAt) > cookieLife
+		u.peer() == nil && u.run.hosts[1-u.side].Now().Sub(u.connectAt) > cookieLife
 }
 
 // leave ends the user's part when its time has come.
@@ -354,4 +367,5 @@ func (u *user) release(err error) {
 	if err := u.stack().Status(u.id, &st); !errors.Is(err, tcp.ErrNotFound) {
 		u.fail("a handle that was given up has a status (%v)", err)
 	}
+	u.run.renew(u)
 }

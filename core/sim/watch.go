@@ -45,6 +45,7 @@ type sideState struct {
 	limit    seqnum.Value // right edge of the peer's window as far as it has arrived
 	widest   int          // largest window that has arrived
 	over     bool         // it has sent a RST; what still comes is said without a connection
+	renewed  bool         // it is opened again after a restart: another connection of the same name may begin
 }
 
 func newWatch(r *run) *watch {
@@ -59,6 +60,14 @@ func newWatch(r *run) *watch {
 
 // of is what a side of the plan has said.
 func (w *watch) of(conn, side int) *sideState { return w.sides[2*conn+side] }
+
+// forget makes void what both ends of a connection have said. They may begin anew if renewed.
+func (w *watch) forget(conn int, renewed bool) {
+	for side := range 2 {
+		s := w.of(conn, side)
+		s.over, s.renewed = true, renewed
+	}
+}
 
 // user is who holds the side's end; nil when nobody does yet.
 func (s *sideState) user(r *run) *user {
@@ -163,10 +172,16 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 	case v.ip.TotalLen != length:
 		return fmt.Errorf("has a length field of %d in %d bytes", v.ip.TotalLen, length)
 	case flags.Has(wire.RST):
-		v.side.over = true
+		// What still lives of the peer's old connection may be answered by a reset before the new one begins.
+		v.side.over = !v.side.renewed || v.side.over || !v.peer.over
 		return nil
-	case flags.Has(wire.SYN) && !v.side.synSeen:
+	case flags.Has(wire.SYN) && v.begins():
 		w.begin(v)
+	case v.side.over:
+		return nil
+	case v.ghostOfCookie(w):
+		v.side.over, v.peer.over = true, true
+		return nil
 	case flags.Has(wire.SYN) && (v.side.nxt != v.side.iss+1 || v.tcp.Seq != v.side.iss):
 		// Every connection of a plan has its own ports, so that a second SYN is a ghost: an old duplicate has met a
 		// listener again. What the two ends say about it from now on can't be told from the first connection's.
@@ -176,7 +191,11 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 	case !flags.Has(wire.ACK) && !flags.Has(wire.SYN):
 		return fmt.Errorf("has no ACK (RFC 9293 §3.1)")
 	}
-	if v.side.over {
+	if v.side.over { // by the ghost's SYN
+		return nil
+	}
+	if v.peer.over && v.peer.renewed { // its SYN again, until the peer begins anew too
+		v.side.tsVal = v.tcp.Options.TSVal
 		return nil
 	}
 	for _, check := range segmentChecks {
@@ -193,11 +212,32 @@ var segmentChecks = [...]func(*watch, *Host, *seen) error{
 	(*watch).checkTimestamps, (*watch).checkSACK,
 }
 
+// begins reports whether a SYN is the first of a connection. When one is opened again after a restart, a SYN-ACK may still be
+// about the old one: it is the new one's if it answers the SYN of the new one.
+func (v *seen) begins() bool {
+	if !v.side.renewed {
+		return !v.side.synSeen && !v.side.over
+	}
+	return v.side.over && (!v.tcp.Flags.Has(wire.ACK) || !v.peer.over && v.tcp.Ack == v.peer.iss+1)
+}
+
+// ghostOfCookie reports whether a segment is of a connection that an old duplicate has made out of its SYN cookie, which is
+// still good, after the user of the first connection has left. It begins where the first one did.
+func (v *seen) ghostOfCookie(w *watch) bool {
+	s := v.side
+	if s.plan == nil || s.plan.opens[s.side] || w.run.plan.hosts[s.side].Stack.SynCookies != tcp.SynCookiesAlways {
+		return false
+	}
+	u := s.user(w.run)
+	return u != nil && u.released && v.tcp.Seq == s.iss+1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
+}
+
 // begin starts a connection with its SYN.
 func (w *watch) begin(v *seen) {
 	o, opening := &v.tcp.Options, v.side.opening
 	*v.side = sideState{
-		key: v.side.key, plan: v.side.plan, conn: v.side.conn, side: v.side.side,
+		renewed: v.side.renewed, key: v.side.key, plan: v.side.plan, conn: v.side.conn, side: v.side.side,
+		tsSeen: o.Set.Has(wire.OptTimestamps), tsVal: o.TSVal,
 		synSeen: true, iss: v.tcp.Seq, nxt: v.tcp.Seq + 1, mss: -1, scale: -1,
 		tsOn: o.Set.Has(wire.OptTimestamps), sackOn: o.Set.Has(wire.OptSACKPermitted),
 		windowed: opening > 0, limit: v.tcp.Seq.Add(1 + opening), widest: int(opening),
@@ -221,7 +261,7 @@ func (w *watch) onDeliver(_ *Host, p Seen) {
 	}
 	w.findSides(v)
 	if !v.tcp.Flags.Has(wire.ACK) {
-		if v.tcp.Flags.Has(wire.SYN) && !v.peer.synSeen {
+		if v.tcp.Flags.Has(wire.SYN) && (!v.peer.synSeen || v.peer.over) {
 			v.peer.opening = seqnum.Size(v.tcp.Window)
 		}
 		return

@@ -189,13 +189,23 @@ func (w *watch) checkTimestamps(_ *Host, v *seen) error {
 		return nil
 	case !on && !v.tcp.Flags.Has(wire.SYN):
 		return fmt.Errorf("has timestamps that were not agreed on")
-	case s.tsSeen && int32(o.TSVal-s.tsVal) < 0:
+	case s.tsSeen && int32(o.TSVal-s.tsVal) < 0 && !w.cookieStamp(v):
 		return fmt.Errorf("has a timestamp older than %d", s.tsVal)
 	case v.tcp.Flags.Has(wire.ACK) && (!v.peer.tsSeen || int32(v.peer.tsVal-o.TSEcr) < 0):
 		return fmt.Errorf("echoes a timestamp that the peer has not sent, its last is %d", v.peer.tsVal)
 	}
-	s.tsSeen, s.tsVal = true, o.TSVal
+	if !s.tsSeen || int32(o.TSVal-s.tsVal) > 0 {
+		s.tsSeen, s.tsVal = true, o.TSVal
+	}
 	return nil
+}
+
+// cookieStamp reports whether a timestamp that goes back is the work of a SYN cookie. Its low bits say what the SYN asked for,
+// and when another SYN of the connection asks for less within a few milliseconds, they are less. Both are in the past.
+func (w *watch) cookieStamp(v *seen) bool {
+	const cookieBits = 64
+	return v.tcp.Flags.Has(wire.SYN|wire.ACK) && v.side.tsVal-v.tcp.Options.TSVal < cookieBits && v.side.plan != nil &&
+		w.run.plan.hosts[v.side.side].Stack.SynCookies == tcp.SynCookiesAlways
 }
 
 // checkSACK: blocks only when the peer permits them (RFC 2018 §2), of what it has sent and, but for the first, which

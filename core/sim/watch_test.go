@@ -22,7 +22,7 @@ func newWatched() *watched {
 		r.hosts[i].cfg = HostConfig{Addrs: []wire.Addr{wire.Addr4([4]byte{10, 0, 0, byte(i + 1)})}, Stack: tcp.Config{MTU: 1500}}
 		r.plan.conns[0].users[i].options = tcp.Options{RecvBuffer: 50_000}
 	}
-	r.users = make([][2]*user, 1)
+	r.users, r.renewals = make([][2]*user, 1), make([]renewal, 1)
 	r.watch = newWatch(r)
 	return &watched{run: r, iss: [2]seqnum.Value{0xffffff00, 5000}}
 }
@@ -208,4 +208,45 @@ func TestWatchLeavesResetsAlone(t *testing.T) {
 			t.Error(got)
 		}
 	}
+}
+
+// TestWatchAllowsCookies: what an end that sends SYN cookies says may go back in two ways, which are violations for any other.
+func TestWatchAllowsCookies(t *testing.T) {
+	for _, cookies := range []tcp.SynCookies{tcp.SynCookiesAuto, tcp.SynCookiesAlways} {
+		prepare := func() *watched {
+			w := newWatched()
+			w.run.plan.hosts[1].Stack.SynCookies = cookies
+			w.run.plan.conns[0].opens[0] = true
+			w.handshake(t)
+			w.run.users[0][1] = &user{run: w.run, host: w.run.hosts[1], side: 1, released: true}
+			return w
+		}
+		// An old ACK of the handshake has brought a cookie back a second time.
+		w := prepare()
+		_ = w.pass(segment{side: 1, flags: wire.ACK, seq: 1, ack: 101, window: 10_000, options: stamps(102, 101)})
+		got := w.pass(segment{side: 1, flags: wire.ACK, seq: 1, ack: 1, window: 10_000, options: stamps(103, 101)})
+		if found := strings.Contains(got, "takes back"); found != (cookies == tcp.SynCookiesAuto) {
+			t.Errorf("%v: a ghost's ACK: %q", cookies, got)
+		}
+		// Two SYNs with different options, within a few milliseconds.
+		w = newWatched()
+		w.run.plan.hosts[1].Stack.SynCookies = cookies
+		for _, s := range []segment{
+			{side: 0, flags: wire.SYN, window: 40_000, options: synOptions},
+			{side: 1, flags: wire.SYN | wire.ACK, ack: 1, window: 20_000, options: answer(100)},
+			{side: 1, flags: wire.SYN | wire.ACK, ack: 1, window: 20_000, options: answer(68)},
+		} {
+			got = w.pass(s)
+		}
+		if found := strings.Contains(got, "timestamp older"); found != (cookies == tcp.SynCookiesAuto) {
+			t.Errorf("%v: an older timestamp: %q", cookies, got)
+		}
+	}
+}
+
+// answer are the options of a SYN-ACK at a time of the timestamp clock.
+func answer(stamp uint32) wire.Options {
+	o := synOptions
+	o.TSVal, o.TSEcr = stamp, 100
+	return o
 }
