@@ -83,7 +83,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "/cmd/starfishctl",
-		may: slices.Concat([]string{"/client", "/api", "/core", "github.com/spf13", "golang.org/x"}, grpcStack),
+		may: slices.Concat([]string{"/client", "/api", "/core", "github.com/spf13", "github.com/felixge/httpsnoop", "golang.org/x"}, grpcStack),
 		why: "flags, wiring and printing; bench and the like run the engine in memory",
 	},
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/MUCZ/Starfish/client"
@@ -94,6 +95,9 @@ func describe(err error) string {
 		return err.Error()
 	}
 	cause := op.Err.Error()
+	if call := new(os.SyscallError); errors.As(op.Err, &call) {
+		cause = call.Err.Error() // the kernel's sockets add the system call, which the operation says already
+	}
 	if errors.As(op.Err, &reported) && cause == reported.Message && cause != reported.Errno.Error() {
 		return cause // it names operation and addresses itself
 	}
@@ -119,3 +123,11 @@ type addressError struct {
 }
 
 func (e *addressError) Unwrap() error { return e.error }
+
+// whenAsked adds to an error the address that the user asked for.
+func whenAsked(address string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &addressError{address, err}
+}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/MUCZ/Starfish/client"
 )
@@ -19,7 +20,13 @@ type connectionFlags struct {
 }
 
 func (f *connectionFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
+	cmd.Flags().SortFlags = false
+	f.registerOptions(cmd.Flags())
+	f.registerFamilies(cmd)
+}
+
+// registerOptions adds the flags that only Starfish's connections have.
+func (f *connectionFlags) registerOptions(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.DurationVar(&f.options.InitialRTO, "rto-initial", 0, "retransmission timeout before the first RTT sample, such as 200ms")
 	flags.Var(&f.recv, "recv-buffer", "fixed receive buffer, and so the largest receive window: 64K, 4M; else it tunes itself")
@@ -34,6 +41,10 @@ func (f *connectionFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
 	flags.VarP(&optionValue{options: &f.options}, "option", "o", "any option of the API, such as ttl=5 or min_rto=30ms: see starfishctl set --help")
 	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")
+}
+
+func (f *connectionFlags) registerFamilies(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "IPv4 only")
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "IPv6 only")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")

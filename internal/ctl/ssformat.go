@@ -137,15 +137,17 @@ func millis(d *durationpb.Duration) string {
 }
 
 // bitRate is bytes per second as ss shows rates.
-func bitRate(bytes uint64) string {
-	bits := float64(bytes) * 8
-	for _, unit := range []struct {
+func bitRate(bytes uint64) string { return siUnits(float64(bytes)*8, "bps") }
+
+// siUnits writes a number with one of the SI's prefixes.
+func siUnits(value float64, unit string) string {
+	for _, prefix := range []struct {
 		factor float64
 		name   string
-	}{{1e9, "Gbps"}, {1e6, "Mbps"}, {1e3, "kbps"}} {
-		if bits >= unit.factor {
-			return strconv.FormatFloat(bits/unit.factor, 'f', 1, 64) + unit.name
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if value >= prefix.factor {
+			return strconv.FormatFloat(value/prefix.factor, 'f', 1, 64) + prefix.name + unit
 		}
 	}
-	return strconv.FormatFloat(bits, 'f', 0, 64) + "bps"
+	return strconv.FormatFloat(value, 'f', 0, 64) + unit
 }

@@ -21,29 +21,37 @@ var sizeUnits = []struct {
 	{"kib", 1 << 10},
 	{"mib", 1 << 20},
 	{"gib", 1 << 30},
+	{"tib", 1 << 40},
 	{"k", 1 << 10},
 	{"m", 1 << 20},
 	{"g", 1 << 30},
+	{"t", 1 << 40},
 	{"b", 1},
 	{"", 1},
 }
 
-// Set implements pflag.Value.
-func (v *sizeValue) Set(text string) error {
+// parseSize returns a number of bytes that is written with or without a unit.
+func parseSize(text string, limit int64) (n int64, ok bool) {
 	lower := strings.ToLower(text)
 	for _, unit := range sizeUnits {
-		digits, ok := strings.CutSuffix(lower, unit.suffix)
-		if !ok {
+		digits, found := strings.CutSuffix(lower, unit.suffix)
+		if !found {
 			continue
 		}
 		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt32/unit.factor {
-			break
-		}
-		*v = sizeValue(n * unit.factor)
-		return nil
+		return n * unit.factor, err == nil && n >= 0 && n <= limit/unit.factor
 	}
-	return fmt.Errorf("not a size below 2G, such as 65536, 64K or 4M")
+	panic("ctl: the empty suffix is every text's")
+}
+
+// Set implements pflag.Value.
+func (v *sizeValue) Set(text string) error {
+	n, ok := parseSize(text, math.MaxInt32)
+	if !ok {
+		return fmt.Errorf("not a size below 2G, such as 65536, 64K or 4M")
+	}
+	*v = sizeValue(n)
+	return nil
 }
 
 // String implements pflag.Value.
@@ -56,6 +64,30 @@ func (v *sizeValue) String() string {
 
 // Type implements pflag.Value.
 func (v *sizeValue) Type() string { return "size" }
+
+// amountValue is a flag for a number of bytes that may be larger than any buffer.
+type amountValue int64
+
+// Set implements pflag.Value.
+func (v *amountValue) Set(text string) error {
+	n, ok := parseSize(text, math.MaxInt64)
+	if !ok {
+		return fmt.Errorf("not a number of bytes, such as 65536, 64K or 10G")
+	}
+	*v = amountValue(n)
+	return nil
+}
+
+// String implements pflag.Value.
+func (v *amountValue) String() string {
+	if *v == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*v), 10)
+}
+
+// Type implements pflag.Value.
+func (v *amountValue) Type() string { return "size" }
 
 // congestionValue is a flag for a congestion control.
 type congestionValue struct {

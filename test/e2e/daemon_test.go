@@ -106,6 +106,12 @@ func (d *daemon) ctl(t testing.TB, arg ...string) *exec.Cmd {
 	return exec.Command(program(t, "starfishctl"), append([]string{"--socket", d.socket}, arg...)...)
 }
 
+// ctlInside is ctl inside the namespace, for verbs that may use the kernel's sockets.
+func (h *host) ctlInside(t testing.TB, arg ...string) *exec.Cmd {
+	t.Helper()
+	return h.Command(program(t, "starfishctl"), append([]string{"--socket", h.daemon.socket}, arg...)...)
+}
+
 // connections returns how many connections and listeners of clients the daemon has. What is left of those that clients
 // closed, orphans on their way through RFC 9293's last states, does not count.
 func (d *daemon) connections(t testing.TB) (connections, listeners int) {
