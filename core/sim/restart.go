@@ -47,11 +47,6 @@ func (r *run) restart() {
 		if own == nil || other == nil || !own.released || !other.released {
 			n.met = true
 			r.watch.forget(conn, false)
-			for _, u := range r.users[conn] {
-				if u != nil {
-					u.ofBefore = true
-				}
-			}
 		}
 		if !c.opens[side] {
 			if err := r.listen(conn, side); err != nil {
@@ -86,7 +81,7 @@ func (r *run) renew(u *user) {
 
 // replaceable reports whether the place of a user is free for another, because a restart has ended the connection it had.
 func (r *run) replaceable(u *user) bool {
-	return u == nil || u.ofBefore || r.renewals[u.conn].met && u.err != nil
+	return u == nil || r.renewals[u.conn].met && (u.released || u.err != nil)
 }
 
 // replace makes u the user of its end.
@@ -115,6 +110,13 @@ func (c *connPlan) opener() int {
 		return 1
 	}
 	return 0
+}
+
+// left reports whether someone who held an end of a connection has let go of it.
+func (r *run) left(conn, side int) bool {
+	u := r.users[conn][side]
+	released := func(u *user) bool { return u.released }
+	return u != nil && u.released || slices.ContainsFunc(r.renewals[conn].former[side], released)
 }
 
 // settled reports whether nobody holds the connection any more.

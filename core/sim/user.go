@@ -25,7 +25,7 @@ type user struct {
 	sendResting, readResting        bool
 	gotEOF, finSent, readShut       bool
 	released                        bool
-	ofBefore, stalled               bool     // its connection was met by a restart; it has rested as its plan says
+	stalled                         bool     // it has rested as its plan says
 	forgotten                       bool     // its peer never knew of the connection, see forgottenByCookie
 	connectAt                       tcp.Time // by the peer's clock
 	err                             error    // why the connection ended

@@ -228,8 +228,7 @@ func (v *seen) ghostOfCookie(w *watch) bool {
 	if s.plan == nil || s.plan.opens[s.side] || w.run.plan.hosts[s.side].Stack.SynCookies != tcp.SynCookiesAlways {
 		return false
 	}
-	u := s.user(w.run)
-	return u != nil && u.released && v.tcp.Seq == s.iss+1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
+	return w.run.left(s.conn, s.side) && v.tcp.Seq == s.iss+1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
 }
 
 // begin starts a connection with its SYN.
