@@ -182,7 +182,7 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 	case v.ghostOfCookie(w):
 		v.side.over, v.peer.over = true, true
 		return nil
-	case flags.Has(wire.SYN) && (v.side.nxt != v.side.iss+1 || v.tcp.Seq != v.side.iss):
+	case flags.Has(wire.SYN) && v.secondSYN():
 		// Every connection of a plan has its own ports, so that a second SYN is a ghost: an old duplicate has met a
 		// listener again. What the two ends say about it from now on can't be told from the first connection's.
 		v.side.over, v.peer.over = true, true
@@ -219,6 +219,17 @@ func (v *seen) begins() bool {
 		return !v.side.synSeen && !v.side.over
 	}
 	return v.side.over && (!v.tcp.Flags.Has(wire.ACK) || !v.peer.over && v.tcp.Ack == v.peer.iss+1)
+}
+
+// secondSYN reports whether a SYN is not the connection's own one again. A fixed initial sequence number makes them alike, and
+// then it is one that acknowledges less than was acknowledged.
+func (v *seen) secondSYN() bool {
+	s := v.side
+	if s.nxt != s.iss+1 || v.tcp.Seq != s.iss {
+		return true
+	}
+	fixed := s.plan != nil && s.plan.users[s.side].options.FixedISN != nil
+	return fixed && s.ackSeen && v.tcp.Flags.Has(wire.ACK) && v.tcp.Ack.Less(s.ack)
 }
 
 // ghostOfCookie reports whether a segment is of a connection that an old duplicate has made out of its SYN cookie, which is

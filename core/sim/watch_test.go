@@ -250,3 +250,20 @@ func answer(stamp uint32) wire.Options {
 	o.TSVal, o.TSEcr = stamp, 100
 	return o
 }
+
+// TestWatchKnowsGhosts: a SYN-ACK that acknowledges less than before is of a ghost only if the initial sequence number is fixed, so
+// that the ghost has the connection's.
+func TestWatchKnowsGhosts(t *testing.T) {
+	for _, fixed := range []bool{false, true} {
+		w := newWatched()
+		if fixed {
+			w.run.plan.conns[0].users[1].options.FixedISN = new(uint32)
+		}
+		w.handshake(t)
+		_ = w.pass(segment{side: 1, flags: wire.ACK, seq: 1, ack: 101, window: 10_000, options: stamps(102, 101)})
+		got := w.pass(segment{side: 1, flags: wire.SYN | wire.ACK, ack: 1, window: 20_000, options: answer(103)})
+		if found := strings.Contains(got, "takes back"); found == fixed {
+			t.Errorf("fixed %t: %q", fixed, got)
+		}
+	}
+}
