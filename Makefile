@@ -47,6 +47,11 @@ bench: ## Run all benchmarks; a table on stdout, the figures in bench.json
 	@scripts/deps.sh test
 	@scripts/bench.sh $(BENCHFLAGS)
 
+.PHONY: goodput
+goodput: ## Measure goodput beside the kernel's TCP over bad paths; figures in goodput.json (GOODPUTFLAGS="-rows lost -runs 1")
+	@scripts/deps.sh test
+	$(GO) run ./bench goodput $(GOODPUTFLAGS)
+
 .PHONY: differential
 differential: ## Compare the engine with the kernel and with gVisor (DIFFERENTIALFLAGS="-seeds 50 -sequences 2000")
 	$(GO) test -count=1 -v ./test/differential -run TestKernel $(DIFFERENTIALFLAGS)
@@ -74,7 +79,7 @@ install: build ## Install under PREFIX (/usr/local), below DESTDIR when it is se
 
 .PHONY: clean
 clean: ## Remove what the other targets make
-	rm -rf bin bench.json
+	rm -rf bin bench.json goodput.json
 
 # The tools are pinned: in tools/ those that agree with each other, in modules of their
 # own those whose requirements don't. protoc-gen-go is pinned by the protobuf library that

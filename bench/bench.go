@@ -10,20 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bench measures everything. It runs in the peer's namespace.
-func bench(args []string) error {
+// command is what the arguments ask for, to be done in namespaces of its own.
+type command struct {
+	do     func(context.Context) error
+	urgent bool // its processes had better not wait for others
+}
+
+func parse(args []string) (command, error) {
+	if len(args) > 0 && args[0] == "goodput" {
+		s, err := parseGoodputFlags(args[1:])
+		return command{func(ctx context.Context) error { return goodput(ctx, s) }, true}, err
+	}
 	s, err := parseFlags(args)
+	return command{do: func(ctx context.Context) error { return bench(ctx, &s) }}, err
+}
+
+// obey does what the arguments ask for.
+func obey(args []string) error {
+	c, err := parse(args)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	c, err := newCast(ctx, &s)
+	return c.do(ctx)
+}
+
+// bench measures everything. It runs in the peer's namespace.
+func bench(ctx context.Context, s *settings) error {
+	c, err := newCast(ctx, s)
 	if err != nil {
 		return err
 	}
 	d := document{Machine: describeMachine(), MTU: s.mtu, Kernel: congestionControlHere(), Runs: s.runs, Seconds: s.duration.Seconds()}
-	if err := measure(&s, c, &d); err != nil {
+	if err := measure(s, c, &d); err != nil {
 		return err
 	}
 	if err := c.stop(); err != nil {

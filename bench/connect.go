@@ -45,7 +45,7 @@ func (w *worker) connect(l *load) (map[string]float64, error) {
 }
 
 func (w *worker) openAndEnd(port int) error {
-	c, err := w.dial(port)
+	c, err := w.dial(port, "")
 	if err != nil {
 		return err
 	}

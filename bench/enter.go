@@ -27,7 +27,8 @@ var errTold = errors.New("the benchmark failed")
 // it makes ends with it. An ordinary user becomes root by a user namespace.
 func enter() error {
 	// A wrong flag is better told before there are any namespaces.
-	if _, err := parseFlags(os.Args[1:]); err != nil {
+	asked, err := parse(os.Args[1:])
+	if err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
@@ -53,6 +54,9 @@ func enter() error {
 	// The kernel kills the child when the thread that made it ends, which must not be before the process does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if asked.urgent {
+		comeBeforeOthers(1)
+	}
 	if err = cmd.Start(); err != nil {
 		return fmt.Errorf("network namespaces can't be made: %w; run it as root, or allow user namespaces", err)
 	}

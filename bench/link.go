@@ -7,6 +7,9 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // joinByVeth makes a veth pair between our namespace and that of a process, and configures our end.
@@ -20,13 +23,31 @@ func (l *link) joinByVeth(peerDevice string, pid int) error {
 	)
 }
 
-// configure gives the worker's end of the link its address.
+// configure gives the local end of the link, which is here already, its address.
 func (l *link) configure() error {
-	return ipCommands(
+	lines := []string{
 		"link set lo up",
-		"address add "+l.Local.String()+" dev "+l.Device,
-		"link set "+l.Device+" up",
-	)
+		"address add " + l.Local.String() + " dev " + l.Device,
+		"link set " + l.Device + " up",
+	}
+	if l.Onward {
+		lines = append(lines, "route add default dev "+l.Device)
+	}
+	return ipCommands(lines...)
+}
+
+// chooseCongestionControl chooses the one of a socket.
+func chooseCongestionControl(c syscall.RawConn, name string) error {
+	var err error
+	if outer := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	}); outer != nil {
+		return outer
+	}
+	if err != nil {
+		return fmt.Errorf("the kernel's congestion control %s: %w", name, err)
+	}
+	return nil
 }
 
 const (

@@ -16,7 +16,7 @@ func main() {
 	case "":
 		err = enter()
 	case roleBench:
-		err = bench(os.Args[1:])
+		err = obey(os.Args[1:])
 	default:
 		err = child(role)
 	}

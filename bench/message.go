@@ -30,6 +30,7 @@ type link struct {
 	MTU    int
 	Local  netip.Prefix // the worker's or the stack's
 	Peer   netip.Prefix // the peer's
+	Onward bool         // the way to everything else
 }
 
 // load is one piece of work to measure.
@@ -38,6 +39,13 @@ type load struct {
 	Connections int
 	Duration    time.Duration
 	Processes   []int // whose processor time counts
+
+	// Of workGoodput only:
+	Congestion string        // of the connections; empty for the default
+	First      int           // which flow of all the worker's first connection is
+	Stagger    time.Duration // between the beginnings of flows
+	WarmUp     time.Duration // from the beginning of the last flow until the peer counts
+	Samples    string        // file for what the flows look like over time, empty for none
 }
 
 // report answers an order.

@@ -17,6 +17,8 @@ const (
 	endPort    = 5010 // ends at once
 	// endPorts are many, because a connection's ports stay in TIME-WAIT for a minute: 28,000 of one client to each.
 	endPorts = 32
+	// goodputPort is that of the first flow whose goodput is counted; the others follow.
+	goodputPort = 5050
 )
 
 // bufferSize is what every program here reads and writes at a time.
@@ -25,11 +27,17 @@ const bufferSize = 256 << 10
 // peer serves with kernel sockets.
 type peer struct {
 	listeners []net.Listener
+	flows     [maxFlows]*net.TCPListener // that goodput is counted of
 }
 
 func newPeer(s *setup) (service, error) {
 	if err := setCongestionControl(s.Kernel); err != nil {
 		return nil, err
+	}
+	if s.Link.Device != "" {
+		if err := errors.Join(s.Link.configure(), tuneKernel()); err != nil {
+			return nil, err
+		}
 	}
 	p := new(peer)
 	services := map[int]func(net.Conn){sinkPort: sink, sourcePort: source, echoPort: echo}
@@ -44,11 +52,22 @@ func newPeer(s *setup) (service, error) {
 		p.listeners = append(p.listeners, l)
 		go accept(l, serve)
 	}
+	for i := range p.flows {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: goodputPort + i})
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		p.listeners = append(p.listeners, l)
+		p.flows[i] = l
+	}
 	return p, nil
 }
 
-func (p *peer) run(*load) (map[string]float64, error) {
-	return nil, errors.New("the peer only serves")
+func (p *peer) run(l *load) (map[string]float64, error) {
+	if l.Work != workGoodput {
+		return nil, fmt.Errorf("the peer serves; it has no work %q of its own", l.Work)
+	}
+	return p.countGoodput(l)
 }
 
 func (p *peer) close() error {

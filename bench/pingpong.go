@@ -10,7 +10,7 @@ const maxSamples = 1 << 22
 
 // pingPong sends one byte, waits for it to come back, and so on.
 func (w *worker) pingPong(l *load) (map[string]float64, error) {
-	c, err := w.dial(echoPort)
+	c, err := w.dial(echoPort, "")
 	if err != nil {
 		return nil, err
 	}

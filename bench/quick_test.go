@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 // runMain as the first argument has the test's binary be the program.
 const runMain = "run-main"
 
-// Every way does every kind of work, if only for a moment.
-func TestQuickRun(t *testing.T) {
+func needDevices(t *testing.T) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a network namespace with devices needs root (scripts/enter.sh gives it)")
 	}
@@ -34,6 +34,11 @@ func TestQuickRun(t *testing.T) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("ip is not installed")
 	}
+}
+
+// Every way does every kind of work, if only for a moment.
+func TestQuickRun(t *testing.T) {
+	needDevices(t)
 	path := filepath.Join(t.TempDir(), "bench.json")
 	cmd := exec.Command("/proc/self/exe", runMain, "-runs", "1", "-seconds", "0.2", "-connections", "2", "-o", path)
 	out, err := cmd.CombinedOutput()

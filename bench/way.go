@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // A way is one of those in which a program can use TCP.
@@ -20,7 +20,8 @@ var wayNames = []string{wayKernel, wayInProcess, wayDataSocket, wayStream}
 
 // way opens connections.
 type way interface {
-	dial(ctx context.Context, to netip.AddrPort) (conn, error)
+	// dial connects with the congestion control of that name; empty stands for the default.
+	dial(ctx context.Context, to netip.AddrPort, congestion string) (conn, error)
 	close() error
 }
 
@@ -37,18 +38,24 @@ var ways = map[string]func(*setup) (way, error){
 	wayStream:     newDaemonWay,
 }
 
-// kernelWay is the kernel's sockets over the worker's end of a veth pair.
-type kernelWay struct{ dialer net.Dialer }
+// kernelWay is the kernel's sockets: over the worker's end of a veth pair, or, without a link, over whatever there is.
+type kernelWay struct{}
 
 func newKernelWay(s *setup) (way, error) {
-	if err := errors.Join(s.Link.configure(), setCongestionControl(s.Kernel)); err != nil {
-		return nil, err
+	if s.Link.Device != "" {
+		if err := s.Link.configure(); err != nil {
+			return nil, err
+		}
 	}
-	return new(kernelWay), nil
+	return new(kernelWay), setCongestionControl(s.Kernel)
 }
 
-func (w *kernelWay) dial(ctx context.Context, to netip.AddrPort) (conn, error) {
-	return asConn(w.dialer.DialContext(ctx, "tcp", to.String()))
+func (w *kernelWay) dial(ctx context.Context, to netip.AddrPort, congestion string) (conn, error) {
+	var d net.Dialer
+	if congestion != "" {
+		d.Control = func(_, _ string, c syscall.RawConn) error { return chooseCongestionControl(c, congestion) }
+	}
+	return asConn(d.DialContext(ctx, "tcp", to.String()))
 }
 
 func (w *kernelWay) close() error { return nil }

@@ -25,8 +25,16 @@ func newDaemonWay(s *setup) (way, error) {
 	return &daemonWay{client: c, dialer: client.Dialer{Client: c, Transport: transport}}, nil
 }
 
-func (w *daemonWay) dial(ctx context.Context, to netip.AddrPort) (conn, error) {
-	return asConn(w.dialer.DialContext(ctx, "tcp", to.String()))
+func (w *daemonWay) dial(ctx context.Context, to netip.AddrPort, congestion string) (conn, error) {
+	d := w.dialer
+	if congestion != "" {
+		control, err := client.ParseCongestion(congestion)
+		if err != nil {
+			return nil, err
+		}
+		d.Options.Congestion = control
+	}
+	return asConn(d.DialContext(ctx, "tcp", to.String()))
 }
 
 func (w *daemonWay) close() error { return w.client.Close() }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/MUCZ/Starfish/core/stack"
+	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/tun"
 	"github.com/MUCZ/Starfish/core/zbuf"
 )
@@ -36,8 +37,15 @@ func newInProcessWay(s *setup) (way, error) {
 	return &inProcessWay{device: device, stack: st}, nil
 }
 
-func (w *inProcessWay) dial(ctx context.Context, to netip.AddrPort) (conn, error) {
-	return asConn(w.stack.DialContext(ctx, "tcp", to.String()))
+func (w *inProcessWay) dial(ctx context.Context, to netip.AddrPort, congestion string) (conn, error) {
+	if congestion == "" {
+		return asConn(w.stack.DialContext(ctx, "tcp", to.String()))
+	}
+	control, err := tcp.ParseCongestionControl(congestion)
+	if err != nil {
+		return nil, err
+	}
+	return asConn(w.stack.DialTCP(ctx, netip.AddrPort{}, to, &tcp.Options{NoDelay: true, Congestion: control}))
 }
 
 func (w *inProcessWay) close() error { return errors.Join(w.stack.Close(), w.device.Close()) }

@@ -53,21 +53,23 @@ func (w *worker) run(l *load) (map[string]float64, error) {
 		return w.pingPong(l)
 	case workConnect:
 		return w.connect(l)
+	case workGoodput:
+		return w.goodput(l)
 	}
 	return nil, fmt.Errorf("unknown work %q", l.Work)
 }
 
-func (w *worker) dial(port int) (conn, error) {
+func (w *worker) dial(port int, congestion string) (conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	return w.way.dial(ctx, netip.AddrPortFrom(w.peer, uint16(port)))
+	return w.way.dial(ctx, netip.AddrPortFrom(w.peer, uint16(port)), congestion)
 }
 
 // dialMany opens n connections, all or none.
 func (w *worker) dialMany(n, port int) ([]conn, error) {
 	var conns []conn
 	for range n {
-		c, err := w.dial(port)
+		c, err := w.dial(port, "")
 		if err != nil {
 			errs := []error{err}
 			for _, c := range conns {

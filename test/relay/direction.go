@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,10 +51,21 @@ func (d *direction) keep(at tcp.Time, data []byte) []byte {
 		d.stats.Overflow++
 		return nil
 	}
-	kept := append([]byte(nil), data...)
+	kept := append(d.spare(), data...)
 	d.serial++
 	d.underWay.push(packet{at: at, serial: d.serial, data: kept})
 	return kept
+}
+
+// spare returns an empty slice, with room for a packet if there has been one.
+func (d *direction) spare() []byte {
+	last := len(d.free) - 1
+	if last < 0 {
+		return nil
+	}
+	s := d.free[last][:0]
+	d.free = d.free[:last]
+	return s
 }
 
 // write hands over what is due, as far as the device takes it.
@@ -69,6 +81,10 @@ func (d *direction) write(now tcp.Time) error {
 		case err != nil:
 			return fmt.Errorf("relay: write: %w", err)
 		}
+		if d.underWay[0].at.Add(time.Millisecond) < now {
+			d.stats.Late++
+		}
+		d.free = append(d.free, d.underWay[0].data)
 		d.underWay.pop()
 	}
 	return nil

@@ -35,6 +35,7 @@ type Stats struct {
 	sim.LinkStats
 	Overflow uint64 // dropped by the bound on packets under way
 	Refused  uint64 // dropped because the device is down, or sees no IP packet in what damage left of it
+	Late     uint64 // handed over more than a millisecond after their time, since others had the processor
 }
 
 // Relay moves packets between two devices. One goroutine owns it.
@@ -48,7 +49,8 @@ type Relay struct {
 type direction struct {
 	from, to   tun.Queue
 	impairment *sim.Impairment
-	buf        []byte // the packet that is being read
+	buf        []byte   // the packet that is being read
+	free       [][]byte // for packets to come, as many as have been under way
 	underWay   packetHeap
 	blocked    bool // the device takes no more: nothing is handed over until it does
 	serial     uint64
@@ -158,7 +160,7 @@ func (r *Relay) interrupt() {
 
 func (r *Relay) close() {
 	for _, d := range r.directions {
-		d.underWay = nil
+		d.underWay, d.free = nil, nil
 	}
 	_ = unix.Close(r.wake) // nothing can be done about an error
 }
