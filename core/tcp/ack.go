@@ -82,7 +82,8 @@ func (s *Stack) applySACK(c *conn, now Time, seg *segment, a *acked) {
 	if c.noteDSACK(seg.Ack, blocks, a) {
 		blocks = blocks[1:]
 	}
-	for _, b := range blocks {
+	var sorted [wire.MaxSACKBlocks]wire.SACKBlock
+	for _, b := range sortBlocks(sorted[:0], blocks) {
 		if !b.Start.Less(b.End) || b.Start.Less(c.snd.una) || c.snd.nxt.Less(b.End) {
 			continue
 		}
@@ -98,6 +99,19 @@ func (s *Stack) applySACK(c *conn, now Time, seg *segment, a *acked) {
 			a.take(c, now, r)
 		})
 	}
+}
+
+// sortBlocks appends blocks to dst, the lowest first. One ACK may tell of several blocks that are new, where the receiver puts
+// ACKs off or some are lost; the most recent comes first (RFC 2018 §4), and the others are below it although nothing has
+// overtaken them (RFC 8985 §6.2 step 3).
+func sortBlocks(dst, blocks []wire.SACKBlock) []wire.SACKBlock {
+	for _, b := range blocks {
+		dst = append(dst, b)
+		for i := len(dst) - 1; i > 0 && dst[i].Start.Less(dst[i-1].Start); i-- {
+			dst[i], dst[i-1] = dst[i-1], dst[i]
+		}
+	}
+	return dst
 }
 
 // noteDSACK reports whether the first block is a D-SACK (RFC 2883 §4): it lies below the cumulative acknowledgment, or
