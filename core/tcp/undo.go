@@ -46,11 +46,15 @@ func (u *undoState) retransmitted(n int, stamp uint32) {
 
 // spurious reports whether an ACK proves that nothing of the episode was lost: by Eifel detection (RFC 3522 §3.2), the ACK of
 // the first retransmission echoes a timestamp from before it; or by D-SACK (RFC 3708 §3), everything sent again arrived
-// twice.
+// twice. Where pacing or the window has held the first retransmission back, there is nothing to tell apart: what arrives
+// of what was deemed lost is the original.
 func (s *Stack) spurious(c *conn, e *ackEvent) bool {
 	u := c.undo
-	if u == nil || !u.stamped {
+	if u == nil {
 		return false
+	}
+	if !u.stamped {
+		return e.original && !u.ended && (e.advanced || c.sent.lost == 0)
 	}
 	if e.advanced && e.hasEcho && int32(e.echo-u.stamp) < 0 {
 		return true
