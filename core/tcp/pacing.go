@@ -15,7 +15,8 @@ const (
 	// RTT is shorter, it covers the whole window: pacing is no limit there.
 	pacingCredit = time.Millisecond
 	// unpacedSegments go out at once when a connection begins (RFC 6928's initial window), as in Linux: there is nothing
-	// to spread yet, and short transfers are over sooner.
+	// to spread yet, and short transfers are over sooner. A window that is no larger later on is left to its ACKs as well:
+	// what is lost of it is noticed, and mended, the sooner the closer together its segments are.
 	unpacedSegments = 10
 )
 
@@ -52,11 +53,21 @@ func sendQuantum(rate uint64, minRTT time.Duration, mss int) int {
 
 // pace takes the toll for n bytes that have just left.
 func (c *conn) pace(now Time, n int) {
-	if c.stat.bytesSent <= uint64(unpacedSegments*c.mss) {
+	if c.stat.bytesSent <= uint64(unpacedSegments*c.mss) || c.opt.Congestion != CongestionBBR && c.cc.cwnd() <= unpacedSegments*c.mss {
 		return
 	}
 	if rate := c.pacingRate(); rate > 0 {
 		gap := time.Duration(uint64(n) * uint64(time.Second) / rate)
 		c.snd.pacedUntil = max(c.snd.pacedUntil, now.Add(-pacingCredit)).Add(gap)
 	}
+}
+
+// lossFlight is FlightSize as a loss finds it (RFC 5681 §3.1, equation (4)). Pacing has not sent yet all that the window
+// allows, up to half of it in slow start: where the window is what limits the sender, it is what the path has borne, or
+// each loss would cost a paced connection more than one that sends in bursts.
+func (c *conn) lossFlight() int {
+	if c.paced() && c.snd.una.Less(c.snd.limitedUntil) {
+		return max(c.flight(), c.cc.cwnd())
+	}
+	return c.flight()
 }

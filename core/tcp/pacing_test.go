@@ -58,6 +58,7 @@ func TestPacingCatchesUp(t *testing.T) {
 	c.rtt = rttEstimator{}
 	c.rtt.sample(1, 100*time.Millisecond, 1)
 	c.stat.bytesSent = 1 << 20
+	c.cc.(*cubic).window = (unpacedSegments + 1) * c.mss
 	rate := c.pacingRate()
 	gap := time.Duration(10_000 * uint64(time.Second) / rate)
 	now := p.now
@@ -70,5 +71,24 @@ func TestPacingCatchesUp(t *testing.T) {
 	c.pace(now, 10_000)
 	if want := was.Add(gap); c.snd.pacedUntil != want {
 		t.Errorf("a timer that was late: %v from now, want %v", c.snd.pacedUntil.Sub(now), want.Sub(now))
+	}
+}
+
+// A window that could have gone out at once when the connection began is not spread, unless BBR has set a rate.
+func TestSmallWindowsAreNotPaced(t *testing.T) {
+	for control, spread := range map[CongestionControl]bool{CongestionCubic: false, CongestionBBR: true} {
+		p := newPair(t)
+		ida, _ := p.connect(&Options{Congestion: control})
+		c := p.a.conn(ida)
+		c.rtt.sample(1, 100*time.Millisecond, 1)
+		c.stat.bytesSent = 1 << 20
+		if c.cc.cwnd() > unpacedSegments*c.mss {
+			t.Fatalf("the window is %d bytes", c.cc.cwnd())
+		}
+		before := c.snd.pacedUntil
+		c.pace(p.now, 10_000)
+		if got := c.snd.pacedUntil != before; got != spread {
+			t.Errorf("%v: paced: %v, want %v", control, got, spread)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (s *Stack) recover(c *conn, now Time, e *ackEvent) {
 		s.dropUndo(c)
 	}
 	if c.tlp.onAck(c.snd.una, e) && r.phase == phaseOpen {
-		c.cc.onLoss(now, c.flight())
+		c.cc.onLoss(now, c.lossFlight())
 		c.cc.onRecoveryExit(now)
 		c.ecn.noteReduction(c.snd.nxt)
 	}
@@ -177,7 +177,7 @@ func (s *Stack) enterRecovery(c *conn, now Time, flight int) {
 	c.recovery.point = c.snd.nxt
 	c.stat.fastRecoveries++
 	s.stats.FastRecoveries++
-	c.cc.onLoss(now, c.flight())
+	c.cc.onLoss(now, c.lossFlight())
 	c.ecn.noteReduction(c.snd.nxt)
 	c.undo.prr.begin(flight, c.mss)
 	c.disarm(timerProbe)
@@ -224,7 +224,7 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	c.lost += uint32(c.sent.lost - lost)
 	s.probeLost(c)
 	s.suspectBlackHole(c, now)
-	c.cc.onTimeout(now, c.flight(), first)
+	c.cc.onTimeout(now, c.lossFlight(), first)
 	c.ecn.noteReduction(c.snd.nxt)
 	c.recovery = recoveryState{phase: phaseLoss, point: c.snd.nxt}
 	if first && c.sackOn {
