@@ -66,6 +66,7 @@ type bbr struct {
 	bbrRound
 	bbrBandwidth
 	bbrInflight
+	bbrBaseLoss
 	bbrRTT
 	bbrExtraAcked
 	bbrCycle
@@ -97,6 +98,7 @@ func (b *bbr) onAck(a *ackSample) {
 		b.rate = b.initialRate(a.srtt)
 	}
 	b.updateLatest(a)
+	b.noteRTT(a.rtt)
 	b.updateMaxBW(a)
 	b.adaptLowerBounds()
 	b.updateExtraAcked(a)

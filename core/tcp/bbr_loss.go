@@ -20,8 +20,11 @@ type bbrUndo struct {
 	inflightLo, inflightHi int
 }
 
-// tooHigh is IsInflightTooHigh (§5.5.10.2): more than bbrLossThresh of what was in flight at a transmission is lost.
-func tooHigh(lost, inFlight int) bool { return lost > inFlight*bbrLossThresh/100 }
+// tooHigh is IsInflightTooHigh (§5.5.10.2): more than bbrLossThresh of what was in flight at a transmission is lost, what
+// the path loses anyway not counted.
+func (b *bbr) tooHigh(lost, inFlight int) bool {
+	return lost > inFlight*bbrLossThresh/100+b.expectedLoss(inFlight, b.mss)
+}
 
 // updateLatest is BBRUpdateLatestDeliverySignals (§5.5.10.3).
 func (b *bbr) updateLatest(a *ackSample) {
@@ -49,9 +52,11 @@ func (b *bbr) adaptLowerBounds() {
 	if !b.lossRoundStart {
 		return
 	}
-	if b.lossInRound && !b.probing() && tooHigh(b.roundLost, b.roundLost+b.inflightLatest) {
+	flight := b.roundLost + b.inflightLatest
+	if b.lossInRound && !b.probing() && b.tooHigh(b.roundLost, flight) {
 		b.lowerBounds(b.bwLatest, b.inflightLatest)
 	}
+	b.learn(b.state == bbrCruise && b.fullReached, b.roundLost, flight, b.minRTT)
 	b.lossInRound, b.roundLost = false, 0
 }
 
@@ -97,7 +102,8 @@ func (b *bbr) onLost(l lostSample) {
 	}
 	b.lossInRound = true
 	b.roundLost = min(b.roundLost+l.size, maxCwnd)
-	if b.probeSamples && tooHigh(l.lost, l.txInFlight) {
+	if b.probeSamples && b.tooHigh(l.lost, l.txInFlight) {
+		l.lost -= b.expectedLoss(l.txInFlight, b.mss)
 		b.inflightTooHigh(l.now, l.delivered, inflightAtLoss(&l), l.appLimited)
 	}
 }

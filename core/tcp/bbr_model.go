@@ -36,7 +36,7 @@ type bbrBandwidth struct {
 
 func (b *bbr) maxBW() uint64 { return max(b.maxThis, b.maxLast) }
 
-// updateMaxBW is BBRUpdateMaxBw (§5.5.6). A sample of a slow application counts only when it is a new maximum.
+// updateMaxBW is BBRUpdateMaxBw (§5.5.5). A sample of a slow application counts only when it is a new maximum.
 func (b *bbr) updateMaxBW(a *ackSample) {
 	b.updateRound(a)
 	if rate := b.sample(a); rate > 0 && (rate >= b.maxBW() || !a.rate.appLimited) {
@@ -44,7 +44,7 @@ func (b *bbr) updateMaxBW(a *ackSample) {
 	}
 }
 
-// advanceMaxBW forgets the maximum of the cycle before the last one.
+// advanceMaxBW is BBRAdvanceMaxBwFilter (§5.5.6): it forgets the maximum of the cycle before the last one.
 func (b *bbr) advanceMaxBW() { b.maxLast, b.maxThis = b.maxThis, 0 }
 
 // sample is the delivery rate of an ACK.
@@ -79,7 +79,7 @@ func (b *bbr) checkStartupDone(a *ackSample) {
 	if a.newlyLost > 0 && b.lossEvents < bbrStartupLosses {
 		b.lossEvents++
 	}
-	if !b.fullReached && b.lossRoundStart && a.inRecovery && b.lossEvents >= bbrStartupLosses && tooHigh(a.rate.lost, a.rate.txInFlight) {
+	if !b.fullReached && b.lossRoundStart && a.inRecovery && b.lossEvents >= bbrStartupLosses && b.tooHigh(a.rate.lost, a.rate.txInFlight) {
 		b.fullReached = true
 		b.inflightHi = min(max(b.bdp(100), b.inflightLatest), maxCwnd)
 	}
@@ -91,7 +91,7 @@ func (b *bbr) checkStartupDone(a *ackSample) {
 	}
 }
 
-// bbrRTT is the path's RTT without queues (§5.5.7). min_rtt is the least of ten seconds; every five seconds without a new
+// bbrRTT is the path's RTT without queues (§5.5.7, §5.3.4.3). min_rtt is the least of ten seconds; every five seconds without a new
 // minimum ProbeRTT drains the path to measure it.
 type bbrRTT struct {
 	minRTT       time.Duration // 0 when unknown

@@ -33,7 +33,7 @@ func (b *bbr) probing() bool {
 	return b.state == bbrStartup || b.state == bbrRefill || b.state == bbrUp
 }
 
-// updateCycle is BBRUpdateProbeBWCyclePhase (§5.3.3.5).
+// updateCycle is BBRUpdateProbeBWCyclePhase (§5.3.3.6).
 func (b *bbr) updateCycle(a *ackSample) {
 	if !b.fullReached {
 		return
@@ -60,7 +60,7 @@ func (b *bbr) updateCycle(a *ackSample) {
 	}
 }
 
-// timeToProbe is BBRIsTimeToProbeBW: after two to three seconds, or as many round trips as Reno would take to grow into what
+// timeToProbe is BBRIsTimeToProbeBW (§5.3.3.5.3): after two to three seconds, or as many round trips as Reno would take to grow into what
 // there is. It begins REFILL.
 func (b *bbr) timeToProbe(a *ackSample) bool {
 	reno := min(b.targetInflight()/b.mss, bbrRenoRounds)
@@ -121,7 +121,7 @@ func (b *bbr) adaptLongTerm(a *ackSample) {
 	}
 	switch {
 	case !a.rate.taken:
-	case tooHigh(a.rate.lost, a.rate.txInFlight):
+	case b.tooHigh(a.rate.lost, a.rate.txInFlight):
 		if b.probeSamples {
 			b.inflightTooHigh(a.now, a.delivered, a.rate.txInFlight, a.rate.appLimited)
 		}
