@@ -172,6 +172,11 @@ func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit)
 	c.stat.retransmitted += segments
 	s.stats.RetransSegs += segments
 	s.afterData(c, now, n)
+	if i == 0 && c.recovery.phase == phaseRecovery {
+		// As in Linux. The timer has run since the last new acknowledgement, a round trip for nothing: what is sent again now
+		// deserves its whole time, or many losses in one window end in a timeout while recovery is mending them.
+		s.arm(c, timerRetransmit, now.Add(c.rto()))
+	}
 	s.send(c, now, t, &seg, wire.NotECT)
 }
 
