@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/MUCZ/Starfish/core/sim"
+	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/tun"
 	"github.com/MUCZ/Starfish/core/zbuf"
 )
@@ -183,5 +184,31 @@ func TestOffloadIsRefused(t *testing.T) {
 	defer b.Close()
 	if _, err := New(a, b, Config{}); err == nil {
 		t.Error("a device with offload was taken")
+	}
+}
+
+// What others had the processor for is known, and the buffers of packets that are gone serve those that come.
+func TestLatenessAndBuffers(t *testing.T) {
+	pool := zbuf.NewPool(0)
+	_, a := memory(t, pool)
+	_, b := memory(t, pool)
+	d := newDirection(a.Queues()[0], b.Queues()[0], sim.Link{}, 1, 0)
+	packet := make([]byte, 24)
+	packet[0], packet[3] = 0x45, 24
+	const due = tcp.Time(100)
+	for i, after := range []time.Duration{0, time.Millisecond, 2 * time.Millisecond} {
+		kept := d.keep(due, packet)
+		if err := d.write(due.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		if want := uint64(i / 2); d.stats.Late != want {
+			t.Errorf("%v after its time: %d late, want %d", after, d.stats.Late, want)
+		}
+		if again := d.keep(due, packet); &again[0] != &kept[0] {
+			t.Error("another buffer for the next packet")
+		}
+		if err := d.write(due); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
