@@ -101,23 +101,6 @@ func TestRTTEstimatorScalesByExpectedSamples(t *testing.T) {
 	}
 }
 
-// TestRTTFallsWithSuperSegments: a handshake that took a second, as the first packet to a neighbour may, does not hold
-// back a path of 100 microseconds: one ACK for a super-segment counts for what it covers. The pacer would otherwise send one
-// super-segment at a time, and each of them correct the estimate by a half percent.
-func TestRTTFallsWithSuperSegments(t *testing.T) {
-	x := benchPair{pair: newPair(t), batch: 16}
-	ida, idb := x.connect(benchOptions())
-	c := x.a.conn(ida)
-	c.rtt = rttEstimator{}
-	c.rtt.sample(x.now, time.Second, 1)
-	began := x.now
-	x.transfer(ida, idb, 32<<20)
-	if took := x.now.Sub(began); took > 5*time.Second {
-		t.Errorf("32 MiB took %v of the network's time, SRTT is %v", took, c.rtt.srtt)
-	}
-	x.finish()
-}
-
 func TestMinRTTForgets(t *testing.T) {
 	const ms = time.Millisecond
 	w := minRTTWindow

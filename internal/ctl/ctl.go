@@ -70,7 +70,7 @@ ended the program.`,
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more")
 	flags.DurationVar(&a.timeout, "timeout", 0, "give up waiting for the daemon, or for the connection to open, after this `time` (0: never)")
 	root.AddCommand(a.connectCommand(), a.listenCommand(), a.ssCommand(), a.statsCommand(), a.statusCommand(),
-		a.setCommand(), a.closeCommand(), a.abortCommand(), a.chargenCommand(), a.webgetCommand(), a.httpdCommand(), a.versionCommand())
+		a.setCommand(), a.closeCommand(), a.abortCommand(), a.chargenCommand(), a.webgetCommand(), a.httpdCommand(), a.benchCommand(), a.versionCommand())
 	for _, verb := range root.Commands() {
 		a.noteStart(verb)
 	}

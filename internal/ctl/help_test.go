@@ -4,7 +4,7 @@ import "testing"
 
 func TestHelp(t *testing.T) {
 	t.Setenv("STARFISH_SOCKET", "")
-	for _, verb := range []string{"", "connect", "listen", "ss", "stats", "status", "set", "close", "abort", "chargen", "webget", "httpd", "version"} {
+	for _, verb := range []string{"", "connect", "listen", "ss", "stats", "status", "set", "close", "abort", "chargen", "webget", "httpd", "bench", "version"} {
 		name, args := "starfishctl", []string{"help"}
 		if verb != "" {
 			name, args = verb, append(args, verb)

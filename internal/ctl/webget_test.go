@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,7 +37,9 @@ func pages() http.Handler {
 }
 
 func TestWebget(t *testing.T) {
-	plain, secure := httptest.NewServer(pages()), httptest.NewTLSServer(pages())
+	plain, secure := httptest.NewServer(pages()), httptest.NewUnstartedServer(pages())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of clients that distrust it
+	secure.StartTLS()
 	t.Cleanup(plain.Close)
 	t.Cleanup(secure.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -55,7 +59,7 @@ func TestWebget(t *testing.T) {
 		{"-L PLAIN/loop", exitError, "", "more than 10 redirects"},
 		{"-i PLAIN/moved", exitOK, "HTTP/1.1 302 Found\r\n", ""},
 		{"PLAIN/cut", exitError, "part", "GET PLAIN/cut: the connection ended after 4 bytes of 1000\n"},
-		{"-m 50ms PLAIN/silent", exitError, "", "deadline exceeded"},
+		{"-m 1s PLAIN/silent", exitError, "", "deadline exceeded"},
 		{"SECURE/page", exitError, "", "certificate"},
 		{"-k SECURE/page", exitOK, page, ""},
 		{"--cacert CA SECURE/page", exitOK, page, ""},
