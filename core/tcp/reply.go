@@ -36,22 +36,18 @@ func (q *replyQueue) push(stats *Stats, limit int, r reply) {
 	q.fifo.push(r)
 }
 
-func (q *replyQueue) pop() (r reply, ok bool) {
-	ok = q.len() > 0
-	return q.fifo.pop(), ok
-}
-
 // pollReply builds what is owed to strangers, handshakes and TIME-WAIT.
 func (s *Stack) pollReply(now Time, t *Transmit) bool {
-	if r, ok := s.replies.pop(); ok {
-		seg := wire.Segment{
-			SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
-			Seq: r.seq, Ack: r.ack, Flags: r.flags, Window: r.window, Options: r.options,
-		}
-		s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass, s.flowLabel(&r.tuple, 0))
-		return true
+	if s.replies.len() == 0 {
+		return s.pollSynAck(now, t)
 	}
-	return s.pollSynAck(now, t)
+	r := s.replies.pop()
+	seg := wire.Segment{
+		SrcPort: r.tuple.localPort, DstPort: r.tuple.remotePort,
+		Seq: r.seq, Ack: r.ack, Flags: r.flags, Window: r.window, Options: r.options,
+	}
+	s.finish(t, &r.tuple, &seg, r.ttl, r.trafficClass, s.flowLabel(&r.tuple, 0))
+	return true
 }
 
 // resetFor answers a segment that matches nothing by RST (RFC 9293 §3.10.7.1), at a bounded rate.

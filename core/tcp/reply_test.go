@@ -22,20 +22,20 @@ func TestReplyQueueIsABoundedFIFO(t *testing.T) {
 			}
 		}
 		for range 5 {
-			if r, ok := q.pop(); !ok || r.seq != popped {
+			if r := q.pop(); r.seq != popped {
 				t.Fatalf("popped %d, want %d", r.seq, popped)
 			}
 			popped++
 		}
 	}
 	for popped != pushed {
-		if r, ok := q.pop(); !ok || r.seq != popped {
+		if r := q.pop(); r.seq != popped {
 			t.Fatalf("popped %d, want %d", r.seq, popped)
 		}
 		popped++
 	}
-	if _, ok := q.pop(); ok {
-		t.Error("popped from an empty queue")
+	if q.len() != 0 {
+		t.Error("the queue is not empty")
 	}
 	if cap(q.list) > 200 {
 		t.Errorf("room for %d replies of 50", cap(q.list))
