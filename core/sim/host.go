@@ -54,6 +54,7 @@ type Host struct {
 	inbox    []packet
 	active   bool          // something happened to the stack in this step
 	ahead    time.Duration // of the network's time, by jumps
+	dueAt    tcp.Time      // what due said when the network last looked for what is next
 	transmit tcp.Transmit
 }
 

@@ -127,7 +127,8 @@ func (n *Network) next() tcp.Time {
 		at = n.events[0].at
 	}
 	for _, h := range n.hosts {
-		at = min(at, h.due())
+		h.dueAt = h.due()
+		at = min(at, h.dueAt)
 	}
 	return at
 }
@@ -150,7 +151,10 @@ func (n *Network) Step() (bool, error) {
 			h.active = true
 			h.receive()
 		}
-		if h.due() <= n.now {
+		if h.active { // else nothing has changed it
+			h.dueAt = h.due()
+		}
+		if h.dueAt <= n.now {
 			h.active = true
 			h.Stack.HandleTimeout(h.Now())
 		}

@@ -137,7 +137,15 @@ func (w *watch) checkWindow(_ *Host, v *seen) error {
 		s.edge = edge
 	}
 	s.ackSeen, s.ack = true, v.tcp.Ack
-	if limit, ok := w.room(v); ok && limit.Less(edge) {
+	limit, ok := w.room(v)
+	if !ok || !limit.Less(edge) {
+		return nil
+	}
+	if u := s.user(w.run); u != nil { // its buffer may have grown since
+		u.lookAtBuffer()
+		limit, _ = w.room(v)
+	}
+	if limit.Less(edge) {
 		return fmt.Errorf("promises a window up to %d, the buffer ends at %d", edge, limit)
 	}
 	return nil
@@ -158,7 +166,7 @@ func (w *watch) room(v *seen) (seqnum.Value, bool) {
 		if u.released || u.readShut {
 			return 0, false
 		}
-		consumed, buffer = u.consumed, max(buffer, u.bufferNow())
+		consumed, buffer = u.consumed, max(buffer, u.recvBuffer)
 	}
 	limit := v.peer.iss + 1 + seqOf(int(consumed)) + seqOf(buffer)
 	if v.peer.fin && v.peer.finSeq.Less(v.tcp.Ack) {
@@ -167,13 +175,12 @@ func (w *watch) room(v *seen) (seqnum.Value, bool) {
 	return limit, true
 }
 
-// bufferNow is the size of the user's receive buffer.
-func (u *user) bufferNow() int {
+// lookAtBuffer brings recvBuffer up to date.
+func (u *user) lookAtBuffer() {
 	var st tcp.Status
-	if u.stack().Status(u.id, &st) != nil {
-		return 0
+	if u.stack().Status(u.id, &st) == nil {
+		u.recvBuffer = max(u.recvBuffer, st.RecvBuffer)
 	}
-	return st.RecvBuffer
 }
 
 // checkTimestamps: RFC 7323 §3.2: once both have sent the option, every segment but a RST must have it; its clock never goes
