@@ -44,7 +44,7 @@ func (r *run) restart() {
 	for conn := range r.plan.conns {
 		c, n := &r.plan.conns[conn], &r.renewals[conn]
 		own, other := r.users[conn][side], r.users[conn][1-side]
-		if own == nil || other == nil || !own.released || !other.released {
+		if own != nil && !own.released || other != nil && !other.released {
 			n.met = true
 			r.watch.forget(conn, false)
 		}

@@ -45,7 +45,7 @@ type sideState struct {
 	limit    seqnum.Value // right edge of the peer's window as far as it has arrived
 	widest   int          // largest window that has arrived
 	over     bool         // it has sent a RST; what still comes is said without a connection
-	renewed  bool         // it is opened again after a restart: another connection of the same name may begin
+	renewed  bool         // it is opened again after a restart, and its SYN is to come
 }
 
 func newWatch(r *run) *watch {
@@ -65,7 +65,7 @@ func (w *watch) of(conn, side int) *sideState { return w.sides[2*conn+side] }
 func (w *watch) forget(conn int, renewed bool) {
 	for side := range 2 {
 		s := w.of(conn, side)
-		s.over, s.renewed = true, renewed
+		s.synSeen, s.over, s.renewed = true, true, renewed
 	}
 }
 
@@ -173,11 +173,12 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 		return fmt.Errorf("has a length field of %d in %d bytes", v.ip.TotalLen, length)
 	case flags.Has(wire.RST):
 		// What still lives of the peer's old connection may be answered by a reset before the new one begins.
-		v.side.over = !v.side.renewed || v.side.over || !v.peer.over
+		v.side.over = v.side.over || !v.peer.renewed
 		return nil
 	case flags.Has(wire.SYN) && v.begins():
 		w.begin(v)
-	case v.side.over:
+	case v.side.over: // what is said behind a reset is a ghost's, if the user has left
+		v.peer.over = v.peer.over || !v.side.renewed && v.side.plan != nil && w.run.left(v.side.conn, v.side.side)
 		return nil
 	case v.ghostOfCookie(w):
 		v.side.over, v.peer.over = true, true
@@ -194,7 +195,7 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 	if v.side.over { // by the ghost's SYN
 		return nil
 	}
-	if v.peer.over && v.peer.renewed { // its SYN again, until the peer begins anew too
+	if v.peer.renewed { // its SYN again, until the peer begins anew too
 		v.side.tsVal = v.tcp.Options.TSVal
 		return nil
 	}
@@ -216,9 +217,9 @@ var segmentChecks = [...]func(*watch, *Host, *seen) error{
 // about the old one: it is the new one's if it answers the SYN of the new one.
 func (v *seen) begins() bool {
 	if !v.side.renewed {
-		return !v.side.synSeen && !v.side.over
+		return !v.side.synSeen
 	}
-	return v.side.over && (!v.tcp.Flags.Has(wire.ACK) || !v.peer.over && v.tcp.Ack == v.peer.iss+1)
+	return !v.tcp.Flags.Has(wire.ACK) || !v.peer.over && v.tcp.Ack == v.peer.iss+1
 }
 
 // secondSYN reports whether a SYN is not the connection's own one again. A fixed initial sequence number makes them alike, and
@@ -246,7 +247,7 @@ func (v *seen) ghostOfCookie(w *watch) bool {
 func (w *watch) begin(v *seen) {
 	o, opening := &v.tcp.Options, v.side.opening
 	*v.side = sideState{
-		renewed: v.side.renewed, key: v.side.key, plan: v.side.plan, conn: v.side.conn, side: v.side.side,
+		key: v.side.key, plan: v.side.plan, conn: v.side.conn, side: v.side.side,
 		tsSeen: o.Set.Has(wire.OptTimestamps), tsVal: o.TSVal,
 		synSeen: true, iss: v.tcp.Seq, nxt: v.tcp.Seq + 1, mss: -1, scale: -1,
 		tsOn: o.Set.Has(wire.OptTimestamps), sackOn: o.Set.Has(wire.OptSACKPermitted),
