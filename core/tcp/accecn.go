@@ -77,6 +77,7 @@ func (e *ecnState) synMarked(seg *segment) bool { return e.accurate() && aceOf(s
 func (e *ecnState) synAckAgain(seg *segment) {
 	if e.accurate() && seg.Flags.Has(wire.SYN|wire.ACK) {
 		e.acc.handshake = aceEcho(seg.mark)
+		e.acc.sender.repeatedSynAck()
 	}
 }
 

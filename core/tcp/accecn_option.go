@@ -70,10 +70,19 @@ type accSender struct {
 	// [from, to) is the first data that was sent with the option, while trying.
 	trying   bool
 	from, to seqnum.Value
-	// repeated is where data began that came again after its acknowledgment.
-	hasRepeated bool
-	repeated    seqnum.Value
+	// Data that came again after its acknowledgment, and options sent since.
+	again       seqnum.Value // where the last began
+	streak      uint8        // how many in a row
+	told        uint8        // options, up to maxTold
+	synAckAgain bool         // a SYN-ACK came again
 }
+
+const (
+	// maxStreak is how often in a row data may come again, and maxTold how many options are sent between two of these at most:
+	// where more got through, or may have, the path does not block them.
+	maxStreak = 3
+	maxTold   = 16
+)
 
 // count takes the payload of a segment that arrived (§3.2).
 func (a *accSender) count(seg *segment) {
@@ -146,17 +155,18 @@ func (e *ecnState) sent(seg *wire.Segment, n int) {
 		return
 	}
 	a := &e.acc.sender
+	a.told = min(a.told+1, maxTold+1)
 	order := seg.Options.AccECN.Order()
 	for _, mark := range order[:seg.Options.AccECN.Fields] {
 		a.moved &^= 1 << mark
 	}
-	if n == 0 {
-		return
-	}
-	a.greeting = false
+	a.greeting = a.greeting && n == 0
 	end := seg.Seq.Add(seqnum.Size(n))
+	if seg.Flags.Has(wire.FIN) {
+		end = end.Add(1)
+	}
 	switch {
-	case a.proven:
+	case a.proven || end == seg.Seq:
 	case !a.trying:
 		a.trying, a.from, a.to = true, seg.Seq, end
 	case a.to == seg.Seq:
@@ -193,14 +203,26 @@ func (e *ecnState) lost(start seqnum.Value) {
 // reappeared notes data that was acknowledged before. §3.2.3.2.2: a host that sends little but ACKs may find that these are lost
 // for their option when "the acknowledged data always reappears as a retransmission". One byte may be a keep-alive probe.
 func (e *ecnState) reappeared(seg *segment) {
-	if !e.accurate() || seg.payload.len() <= 1 {
+	if !e.accurate() || seg.length() <= 1 && !seg.Flags.Has(wire.FIN) {
 		return
 	}
 	a := &e.acc.sender
-	if a.hasRepeated && a.repeated == seg.Seq && !a.proven {
-		a.off = true
+	if a.proven || a.off {
+		return
 	}
-	a.hasRepeated, a.repeated = true, seg.Seq
+	twice := a.streak > 0 && a.again == seg.Seq
+	if a.streak++; a.told > maxTold {
+		a.streak = 1
+	}
+	a.again, a.told = seg.Seq, 0
+	a.off = twice || a.streak >= maxStreak
+}
+
+// repeatedSynAck notes a SYN-ACK that came again: the ACKs of the ones before are lost. The first may have been lost for other
+// reasons.
+func (a *accSender) repeatedSynAck() {
+	a.off = a.off || a.synAckAgain
+	a.synAckAgain = true
 }
 
 // putSynAckOption adds the option to a SYN-ACK, with as many of the counters as fit (§3.2.3.2.1).
