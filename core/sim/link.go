@@ -28,6 +28,8 @@ type Link struct {
 	// Mark is the chance of a packet with ECT to be marked (RFC 3168 §5); Bleach clears the field of every packet.
 	Mark   float64
 	Bleach bool
+	// AccECN is what happens to segments with the Accurate ECN option.
+	AccECN Middlebox
 
 	MTU        int         // 0: no limit but the packet's length field
 	MTUChanges []MTUChange // as when a route changes, in the order of their times
@@ -83,6 +85,12 @@ func (d *direction) send(p packet) {
 		if !d.link.BlackHole {
 			d.reportTooBig(p.data, mtu)
 		}
+		return
+	}
+	if !d.link.AccECN.pass(&p) {
+		d.stats.Sent++
+		d.stats.Lost++
+		d.drop("dropped for its option", &p)
 		return
 	}
 	fate := d.Judge(d.net.now, len(p.data))

@@ -106,7 +106,26 @@ func draw(rng *rand.Rand) *plan {
 		}
 	}
 	d.trouble(p)
+	p.accECNOption(d)
 	return p
+}
+
+// accECNOption draws when Accurate ECN's option is sent, and what becomes of it. Where it always goes with what is dropped for it,
+// no probe of an idle connection would be answered.
+func (p *plan) accECNOption(d dice) {
+	boxes := []Middlebox{MiddleboxStrips, MiddleboxClears, MiddleboxDrops}
+	for i := range p.hosts {
+		when := pick(d, tcp.AccECNOptionNeeded, tcp.AccECNOptionNeeded, tcp.AccECNOptionAlways, tcp.AccECNOptionNever)
+		p.hosts[i].Stack.AccECNOption = when
+		if when == tcp.AccECNOptionAlways {
+			boxes = []Middlebox{MiddleboxStrips, MiddleboxClears}
+		}
+	}
+	for i := range p.links {
+		if d.oneIn(6) {
+			p.links[i].AccECN = pick(d, boxes...)
+		}
+	}
 }
 
 // speakFirst reports whether a host says something on every connection that it opens alone. The other end has nothing but
