@@ -123,6 +123,7 @@ var foundSeeds = map[uint64]string{
 	68071:  "the ACK of before a restart is accepted after it, by a cookie",
 	106599: "an old SYN makes a ghost with the fixed initial sequence number",
 	143365: "the same after an abort, whose reset is lost",
+	191389: "an old ACK brings back the SYN cookie of before a restart, while the new one is on its way",
 }
 
 func TestFoundSeeds(t *testing.T) {

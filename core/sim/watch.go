@@ -234,11 +234,15 @@ func (v *seen) secondSYN() bool {
 }
 
 // ghostOfCookie reports whether a segment is of a connection that an old duplicate has made out of its SYN cookie, which is
-// still good, after the user of the first connection has left. It begins where the first one did.
+// still good, after the user of the first connection has left: it begins where the first one did. Or the cookie is of before a
+// restart, when the end has nothing to say yet but the cookie of the connection that is opened again.
 func (v *seen) ghostOfCookie(w *watch) bool {
 	s := v.side
 	if s.plan == nil || s.plan.opens[s.side] || w.run.plan.hosts[s.side].Stack.SynCookies != tcp.SynCookiesAlways {
 		return false
+	}
+	if w.run.renewals[s.conn].met && s.nxt == s.iss+1 && v.tcp.Seq != s.nxt && !v.tcp.Flags.Has(wire.SYN) {
+		return true
 	}
 	return w.run.left(s.conn, s.side) && v.tcp.Seq == s.iss+1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
 }
