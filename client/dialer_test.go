@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -200,5 +201,43 @@ func TestOutOfReach(t *testing.T) {
 		if got := outOfReach(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errno)}); got != want {
 			t.Errorf("%v: %v", errno, got)
 		}
+	}
+}
+
+// TestDialFastOpen: the first data of a connection come first, by Fast Open from the second connection on.
+func TestDialFastOpen(t *testing.T) {
+	peer := startReal(t)
+	for _, way := range []Transport{DataSocket, GRPCStream} {
+		c := peer.open(t)
+		lc := ListenConfig{Client: c, Transport: way, Options: Options{FastOpen: true}}
+		l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(peer.host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Dialer{Client: c, Transport: way, Timeout: soon}
+		for i := range 2 {
+			dialled, err := d.DialFastOpen(context.Background(), "tcp", l.Addr().String(), []byte("first"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dialled.Write([]byte(", then the rest")); err != nil {
+				t.Fatal(err)
+			}
+			taken, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len("first, then the rest"))
+			if _, err := io.ReadFull(taken, got); err != nil || string(got) != "first, then the rest" {
+				t.Errorf("%v: received %q, %v", way, got, err)
+			}
+			info, err := c.Connection(context.Background(), dialled.(*Conn).ID())
+			if err != nil || i == 1 && !info.GetInfo().GetFastOpen() {
+				t.Errorf("%v: %v does not tell of Fast Open, %v", way, info, err)
+			}
+			dialled.Close()
+			taken.Close()
+		}
+		l.Close()
 	}
 }

@@ -114,7 +114,7 @@ type Options struct {
 	// ECN is Explicit Congestion Notification.
 	ECN ECN
 	// FastOpen is TCP Fast Open (RFC 7413): a listener takes data in the SYNs of peers that have connected before; a
-	// connection asks for the cookie that this needs. A SYN that the network doubles may deliver its data twice.
+	// connection asks for the cookie that this needs, and DialFastOpen sends data with the SYN once there is one. A SYN that the network doubles may deliver its data twice.
 	FastOpen bool
 	// NoMTUProbing takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMTUProbing bool

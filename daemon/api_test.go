@@ -108,6 +108,7 @@ func TestConnectErrors(t *testing.T) {
 		"unreachable":   {&starfishv1.ConnectRequest{Remote: &starfishv1.Endpoint{Address: "192.0.2.1", Port: 1}}, codes.Unavailable, "ENETUNREACH"},
 		"foreign local": {&starfishv1.ConnectRequest{Remote: connectTo(1).Remote, Local: &starfishv1.Endpoint{Address: "192.0.2.1"}}, codes.FailedPrecondition, "EADDRNOTAVAIL"},
 		"mixed":         {&starfishv1.ConnectRequest{Remote: connectTo(1).Remote, Local: &starfishv1.Endpoint{Address: "fd00:144::2"}}, codes.InvalidArgument, "EAFNOSUPPORT"},
+		"much data":     {&starfishv1.ConnectRequest{Remote: connectTo(1).Remote, FastOpenData: make([]byte, 64<<10+1)}, codes.InvalidArgument, "EINVAL"},
 		"timeout":       {&starfishv1.ConnectRequest{Remote: connectTo(1).Remote, Timeout: durationpb.New(-1)}, codes.InvalidArgument, "EINVAL"},
 		"options":       {&starfishv1.ConnectRequest{Remote: connectTo(1).Remote, Options: &starfishv1.Options{InitialRto: durationpb.New(time.Hour)}}, codes.InvalidArgument, "EINVAL"},
 	} {

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
+	"github.com/MUCZ/Starfish/core/stack"
+	"github.com/MUCZ/Starfish/core/tcp"
 )
 
 // admit begins every call that opens something: it returns the session, unless the daemon is stopping.
@@ -55,16 +57,31 @@ func (d *Daemon) connect(ctx context.Context, s *session, request *starfishv1.Co
 			options.ConnectTimeout = max(timeout, time.Millisecond) // the engine's least
 		}
 	}
+	data := request.GetFastOpenData()
+	if len(data) > maxFastOpenData {
+		return nil, invalid("connect", "fast_open_data has %d bytes, %d are allowed", len(data), maxFastOpenData)
+	}
 	if err := d.registry.reserveConnection("connect", s); err != nil {
 		return nil, err
 	}
-	conn, err := d.network.DialTCP(ctx, local, remote, &options)
+	conn, err := d.dial(ctx, local, remote, &options, data)
 	if err != nil {
 		d.registry.unreserveConnection(s)
 		f := failed("connect", remote.String(), err).with("remote", remote.String())
 		return nil, d.explainLocal(d.explainLoopback(f, remote.Addr()), local.Addr())
 	}
 	return d.adopt(ctx, "connect", newConnection(s, conn, options, 0, way))
+}
+
+// maxFastOpenData bounds what Connect takes to send. A SYN carries less.
+const maxFastOpenData = 64 << 10
+
+// dial opens a connection, by Fast Open if there are data to send with it.
+func (d *Daemon) dial(ctx context.Context, local, remote netip.AddrPort, options *tcp.Options, data []byte) (*stack.Conn, error) {
+	if len(data) > 0 {
+		return d.network.DialFastOpen(ctx, local, remote, options, data)
+	}
+	return d.network.DialTCP(ctx, local, remote, options)
 }
 
 // explainLoopback says where the kernel is reached instead of on its loopback, which no packet from outside reaches.

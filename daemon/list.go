@@ -220,6 +220,7 @@ func (d *Daemon) info(st *tcp.Status) *starfishv1.TcpInfo {
 		Timestamps:         st.Timestamps,
 		Sack:               st.SACK,
 		WindowScale:        st.WindowScale,
+		FastOpen:           st.FastOpen,
 		CongestionControl:  congestionProto(st.Congestion),
 		CongestionState:    st.CongestionState,
 		CongestionWindow:   uint32(st.CongestionWindow),

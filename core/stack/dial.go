@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/zbuf"
 )
 
 // Dial connects to an address such as "10.0.0.1:80" or "example.org:https". Network is tcp, tcp4 or tcp6. As with package
@@ -44,7 +45,29 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 // DialTCP connects to remote from local, whose address may be invalid or unspecified for the Stack to choose one, and
 // whose port may be 0 for one that is free. Opt may be nil.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort, opt *tcp.Options) (*Conn, error) {
-	c, err := s.dial(ctx, local, remote, opt)
+	return s.dialTCP(ctx, local, remote, opt, nil)
+}
+
+// DialFastOpen is DialTCP by TCP Fast Open (RFC 7413), with the first data: they go with the SYN if the listener has given a
+// cookie before, and follow the handshake if not. Either way it returns once the connection is established. A SYN that the
+// network doubles may deliver its data twice.
+func (s *Stack) DialFastOpen(ctx context.Context, local, remote netip.AddrPort, opt *tcp.Options, data []byte) (*Conn, error) {
+	var o tcp.Options
+	if opt != nil {
+		o = *opt
+	}
+	o.FastOpen = true
+	return s.dialTCP(ctx, local, remote, &o, data)
+}
+
+func (s *Stack) dialTCP(ctx context.Context, local, remote netip.AddrPort, opt *tcp.Options, data []byte) (*Conn, error) {
+	var c *Conn
+	var first zbuf.Chain
+	err := tcp.ErrNoBuffers
+	if s.memory.forUser(len(data)) && first.Append(s.memory.pool, data) == len(data) {
+		c, err = s.dial(ctx, local, remote, opt, &first)
+	}
+	first.Clear()
 	if err != nil {
 		e := &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(remote), Err: userError(err)}
 		if local.Addr().IsValid() {
@@ -55,7 +78,7 @@ func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort, opt *
 	return c, nil
 }
 
-func (s *Stack) dial(ctx context.Context, from, to netip.AddrPort, opt *tcp.Options) (*Conn, error) {
+func (s *Stack) dial(ctx context.Context, from, to netip.AddrPort, opt *tcp.Options, first *zbuf.Chain) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, contextError(err)
 	}
@@ -74,22 +97,23 @@ func (s *Stack) dial(ctx context.Context, from, to netip.AddrPort, opt *tcp.Opti
 		return nil, tcp.ErrNetUnreachable
 	}
 	if local.Port != 0 {
-		return s.shardOf(local, remote).dial(ctx, local, remote, opt)
+		return s.shardOf(local, remote).dial(ctx, local, remote, opt, first)
 	}
 	// Each shard has its own part of the ports.
 	var c *Conn
 	err := tcp.ErrNoPorts
 	for range s.shards {
 		turn := s.nextShard.Add(1) % uint32(len(s.shards))
-		if c, err = s.shards[turn].dial(ctx, local, remote, opt); !errors.Is(err, tcp.ErrNoPorts) {
+		if c, err = s.shards[turn].dial(ctx, local, remote, opt, first); !errors.Is(err, tcp.ErrNoPorts) {
 			break
 		}
 	}
 	return c, err
 }
 
-// dial opens a connection of this shard and waits for the end of the handshake.
-func (s *shard) dial(ctx context.Context, local, remote tcp.Endpoint, opt *tcp.Options) (*Conn, error) {
+// dial opens a connection of this shard, with the first data of its user if there are any, and waits for the end of the
+// handshake.
+func (s *shard) dial(ctx context.Context, local, remote tcp.Endpoint, opt *tcp.Options, first *zbuf.Chain) (*Conn, error) {
 	var c *Conn
 	var failed error
 	opening := make(chan error, 1)
@@ -101,6 +125,8 @@ func (s *shard) dial(ctx context.Context, local, remote tcp.Endpoint, opt *tcp.O
 		}
 		if c, _, failed = s.newConn(id); failed == nil {
 			c.opening = opening
+			first.MoveTo(&c.tx, first.Len())
+			(*userEdge)(c).send(s)
 		}
 	})
 	if err = errors.Join(err, failed); err != nil {

@@ -53,6 +53,7 @@ func (c *Conn) onOpened(s *shard, flags tcp.EventFlags) {
 	switch {
 	case flags&tcp.EventEstablished != 0:
 		c.opening = nil
+		c.edge.onWritable(s) // the first data may have been more than a send buffer
 		opening <- nil
 		if rest := flags &^ tcp.EventEstablished; rest != 0 {
 			c.onEvent(s, rest)

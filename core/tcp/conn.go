@@ -35,6 +35,7 @@ type conn struct {
 	windowScaleOn bool
 	waiting       bool // in a listener's accept queue
 	urgent        bool // rcv.up is ahead of what the user has received
+	fastOpened    bool // data of the SYN arrived, ours or the peer's (RFC 7413)
 
 	softer        wire.ErrorKind // the last ICMP error that did not end it (RFC 9293 §3.9.2.2); 0 when there was none
 	backoff       uint8          // consecutive retransmission timeouts, or persist probes

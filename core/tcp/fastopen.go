@@ -75,6 +75,7 @@ func (s *Stack) fastOpen(r *synRecord, now Time, seg *segment) bool {
 	s.addHandshake(r, now)
 	seg.Seq = seg.Seq.Add(1)
 	seg.Flags &^= wire.SYN
+	c.fastOpened = seg.payload.len() > 0
 	s.segmentText(c, now, seg)
 	return true
 }

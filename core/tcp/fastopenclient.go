@@ -83,6 +83,7 @@ func (s *Stack) synAcked(c *conn, ack seqnum.Value, o *wire.Options) {
 	got := int(c.snd.iss.Add(1).Size(ack))
 	c.sendq.Skip(got)
 	c.stat.bytesAcked += uint64(got)
+	c.fastOpened = got > 0
 	if got < int(c.snd.synData) {
 		s.stats.FastOpenActiveFails++
 	}

@@ -29,6 +29,7 @@ func (s *Stack) report(c *conn, st *Status) {
 		SendBuffer: s.sendBuffer(c), RecvBuffer: int(c.rcv.buffer),
 		SendWindow: int(c.snd.wnd), SendWScale: int(c.snd.scale), RecvWScale: int(c.rcv.scale),
 		MSS: c.mss, PathMTU: int(c.pathMTU), Timestamps: c.timestampsOn, SACK: c.sackOn, WindowScale: c.windowScaleOn,
+		FastOpen:   c.fastOpened,
 		Congestion: c.opt.Congestion, CongestionState: c.recovery.phase.String(),
 		RTT: c.rtt.srtt, RTTVar: c.rtt.rttvar, MinRTT: c.rtt.min(), RTO: c.rto(), Backoff: int(c.backoff),
 		DeliveryRate: c.stat.deliveryRate,

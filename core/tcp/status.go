@@ -30,6 +30,7 @@ type Status struct {
 	Timestamps  bool
 	SACK        bool
 	WindowScale bool
+	FastOpen    bool        // data came with the SYN, ours or the peer's, and were taken (RFC 7413)
 	ECN         ECNFeedback // what the handshake agreed on
 	ECNCapable  bool        // new data is sent with ECT
 	ECNSeen     bool        // a packet came with an ECN codepoint

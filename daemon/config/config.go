@@ -97,6 +97,7 @@ type TCP struct {
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
 	ECN               tcp.ECN       `yaml:"ecn"` // off, accept, on or accurate
+	FastOpen          bool          `yaml:"fast_open"`
 	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
 	NoTimestamps      bool          `yaml:"no_timestamps"`
 	NoSACK            bool          `yaml:"no_sack"`
@@ -190,6 +191,7 @@ func (t *TCP) Options() tcp.Options {
 		MaxSegment:        t.MaxSegment,
 		TTL:               uint8(t.TTL),
 		ECN:               t.ECN,
+		FastOpen:          t.FastOpen,
 		NoMTUProbing:      t.NoMTUProbing,
 		NoTimestamps:      t.NoTimestamps,
 		NoSACK:            t.NoSACK,

@@ -2,6 +2,9 @@ package ctl
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/netip"
 	"time"
 
@@ -23,7 +26,8 @@ goes on receiving. It ends when the peer has closed and stdin has ended or has
 been silent for half a second.
 
 The addresses of a name are tried one after the other. HOST PORT is understood
-too.`,
+too. With --fast-open it waits for the first input, and sends it with the SYN if
+the peer has given a cookie before (RFC 7413).`,
 		Example: `  starfishctl connect 10.0.0.2:8080 < request > response
   starfishctl connect --source 10.144.0.7 [fd00::2]:22
   ssh -o ProxyCommand='starfishctl connect %h:%p' host`,
@@ -57,15 +61,36 @@ func (a *app) connect(ctx context.Context, dialer *client.Dialer, network, addre
 	}
 	defer c.Close()
 	dialer.Client = c
+	dial := dialer.DialContext
+	if dialer.Options.FastOpen {
+		first, err := a.firstInput()
+		if err != nil {
+			return err
+		}
+		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialFastOpen(ctx, network, address, first)
+		}
+	}
 	dialCtx, cancel := a.bounded(ctx)
 	defer cancel()
-	conn, err := dialer.DialContext(dialCtx, network, address)
+	conn, err := dial(dialCtx, network, address)
 	if err != nil {
 		return &addressError{address, err}
 	}
 	opened := conn.(*client.Conn)
 	a.sayConnection("connected", opened, "connected to %v from %v", opened.RemoteAddr(), opened.LocalAddr())
 	return a.relay(ctx, opened, a.stdin)
+}
+
+// firstInput waits for what stdin gives first, as much as a SYN may carry over an Ethernet: it goes with the SYN. There is none
+// when stdin ends at once.
+func (a *app) firstInput() ([]byte, error) {
+	buffer := make([]byte, 1400)
+	n, err := a.stdin.Read(buffer)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return buffer[:n], err
 }
 
 func (a *app) sayConnection(event string, conn *client.Conn, format string, args ...any) {

@@ -37,7 +37,7 @@ func (f *connectionFlags) registerOptions(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")
 	flags.BoolVar(&f.options.NoPacing, "no-pacing", false, "send a window at once instead of spreading it over the round trip")
 	flags.Var(&f.ecn, "ecn", "Explicit Congestion Notification: off, accept (when asked), on (ask, too) or accurate")
-	flags.BoolVar(&f.options.FastOpen, "fast-open", false, "TCP Fast Open: take data in SYNs, or ask for the cookie that this needs")
+	flags.BoolVar(&f.options.FastOpen, "fast-open", false, "TCP Fast Open: data in SYNs; connect waits for the first input, to send it with the SYN")
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
 	flags.VarP(&optionValue{options: &f.options}, "option", "o", "any option of the API, such as ttl=5 or min_rto=30ms: see starfishctl set --help")
 	flags.Var(&f.transport, "transport", "how bytes get to the daemon: auto, data-socket or grpc")

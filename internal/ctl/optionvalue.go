@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/MUCZ/Starfish/client"
@@ -16,7 +17,14 @@ type optionValue struct {
 func (v *optionValue) Set(text string) error {
 	name, value, _ := strings.Cut(text, "=")
 	v.set = append(v.set, text)
-	return v.options.Set(name, value)
+	if err := v.options.Set(name, value); err != nil {
+		return err
+	}
+	if name == "fast_open" { // connect has to know
+		on, err := strconv.ParseBool(value)
+		v.options.FastOpen = value == "" || err == nil && on
+	}
+	return nil
 }
 
 // String implements pflag.Value.

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,29 @@ func TestConnectMeetsListen(t *testing.T) {
 		if status := server.wait(t); status != exitOK || server.stdout.String() != "question\n" {
 			t.Errorf("%s: server: status %d, stdout %q, stderr %q", way, status, server.stdout.String(), server.stderr.String())
 		}
+	}
+}
+
+// TestConnectWithFastOpen: connect waits for its first input, however the option is set, and loses none of it.
+func TestConnectWithFastOpen(t *testing.T) {
+	socket := daemontest.Start(t)
+	server, address := listenOn(t, socket, "-k", "--fast-open")
+	for i, flag := range []string{"--fast-open", "-o=fast_open", "-o=fast_open=true"} {
+		caller := dial(t, socket, address, flag)
+		caller.send(t, strings.Repeat("x", 3000)+fmt.Sprintf("line %d\n", i))
+		server.stdout.await(t, fmt.Sprintf("line %d", i))
+		caller.end()
+		if status := caller.wait(t); status != exitOK {
+			t.Errorf("%s: status %d, stderr %q", flag, status, caller.stderr.String())
+		}
+	}
+	caller := dial(t, socket, address, "--fast-open")
+	caller.end() // with nothing to send it connects all the same
+	if status := caller.wait(t); status != exitOK {
+		t.Errorf("without input: status %d, stderr %q", status, caller.stderr.String())
+	}
+	if n := strings.Count(server.stdout.String(), "x"); n != 9000 {
+		t.Errorf("%d bytes of 9000 arrived", n)
 	}
 }
 

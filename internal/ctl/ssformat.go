@@ -83,6 +83,7 @@ func formatInfo(t *starfishv1.TcpInfo) string {
 	add(t.GetSack(), "sack")
 	add(ecnName(t) != "", "%s", ecnName(t))
 	add(t.GetCongestionControl() != 0, "%s", congestionName(t.GetCongestionControl()))
+	add(t.GetFastOpen(), "fastopen")
 	add(t.GetWindowScale(), "wscale:%d,%d", t.GetSendWindowScale(), t.GetRecvWindowScale())
 	add(t.GetRto() != nil, "rto:%s", millis(t.GetRto()))
 	add(t.GetBackoff() != 0, "backoff:%d", t.GetBackoff())

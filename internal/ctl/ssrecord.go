@@ -50,6 +50,7 @@ type infoRecord struct {
 	PathMTU         uint32  `json:"path_mtu"`
 	Timestamps      bool    `json:"timestamps"`
 	SACK            bool    `json:"sack"`
+	FastOpen        bool    `json:"fast_open"`
 	ECN             string  `json:"ecn"`
 	ECNCapable      bool    `json:"ecn_capable"`
 	CEReceived      uint64  `json:"ce_received"`
@@ -135,7 +136,7 @@ func infoOf(t *starfishv1.TcpInfo) *infoRecord {
 		SendQueue: t.GetSendQueue(), NotSent: t.GetNotSent(), RecvQueue: t.GetRecvQueue(), OutOfOrder: t.GetOutOfOrder(),
 		SendBuffer: t.GetSendBuffer(), RecvBuffer: t.GetRecvBuffer(), SendWindow: t.GetSendWindow(), RecvWindow: t.GetRecvWindow(),
 		SendWindowScale: t.GetSendWindowScale(), RecvWindowScale: t.GetRecvWindowScale(), MSS: t.GetMss(), PathMTU: t.GetPathMtu(),
-		Timestamps: t.GetTimestamps(), SACK: t.GetSack(),
+		Timestamps: t.GetTimestamps(), SACK: t.GetSack(), FastOpen: t.GetFastOpen(),
 		ECN: t.GetEcn(), ECNCapable: t.GetEcnCapable(), CEReceived: t.GetCeReceived(), DeliveredCE: t.GetDeliveredCe(),
 		ECNReductions: t.GetEcnReductions(),
 		Congestion:    congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),

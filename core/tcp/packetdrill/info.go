@@ -109,6 +109,7 @@ func optionBits(st *tcp.Status) float64 {
 	for name, on := range map[string]bool{
 		"TCPI_OPT_TIMESTAMPS": st.Timestamps, "TCPI_OPT_SACK": st.SACK, "TCPI_OPT_WSCALE": st.WindowScale,
 		"TCPI_OPT_ECN": st.ECN != tcp.ECNFeedbackNone, "TCPI_OPT_ECN_SEEN": st.ECNSeen,
+		"TCPI_OPT_SYN_DATA": st.FastOpen,
 	} {
 		if on {
 			bits |= constants[name]

@@ -485,7 +485,8 @@ type Options struct {
 	// once, as SO_LINGER with a time of zero does; unset, user_timeout is the bound (RFC 9293 §3.10.4).
 	Linger *durationpb.Duration `protobuf:"bytes,41,opt,name=linger,proto3" json:"linger,omitempty"`
 	// TCP Fast Open (RFC 7413): a listener takes data in the SYNs of peers that have connected before; a connection asks for
-	// the cookie that this needs. A SYN that the network doubles may deliver its data twice. Only while opening.
+	// the cookie that this needs, and sends ConnectRequest.fast_open_data with its SYN once there is one. A SYN that the network
+	// doubles may deliver its data twice. Only while opening.
 	FastOpen *bool `protobuf:"varint,42,opt,name=fast_open,json=fastOpen,proto3,oneof" json:"fast_open,omitempty"`
 	// Takes the path MTU from ICMP alone, instead of also looking for it with data of different sizes (RFC 4821).
 	NoMtuProbing *bool `protobuf:"varint,31,opt,name=no_mtu_probing,json=noMtuProbing,proto3,oneof" json:"no_mtu_probing,omitempty"`
@@ -729,7 +730,11 @@ type ConnectRequest struct {
 	// Bounds the open, as options.connect_timeout does; the RPC's deadline counts as well, the earliest wins.
 	Timeout *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// Answer with a data socket, as Attach would: saves a round trip. Not inside Stream.
-	Attach        bool `protobuf:"varint,5,opt,name=attach,proto3" json:"attach,omitempty"`
+	Attach bool `protobuf:"varint,5,opt,name=attach,proto3" json:"attach,omitempty"`
+	// The first bytes of the connection, 64 KiB at most. With options.fast_open, which they imply, they go with the SYN if the
+	// peer has given a cookie before, as far as a segment holds them, and follow the handshake else (RFC 7413). Connect answers
+	// once the connection is established, whichever way they went.
+	FastOpenData  []byte `protobuf:"bytes,6,opt,name=fast_open_data,json=fastOpenData,proto3" json:"fast_open_data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -797,6 +802,13 @@ func (x *ConnectRequest) GetAttach() bool {
 		return x.Attach
 	}
 	return false
+}
+
+func (x *ConnectRequest) GetFastOpenData() []byte {
+	if x != nil {
+		return x.FastOpenData
+	}
+	return nil
 }
 
 // ConnectResponse names the connection.
@@ -3166,6 +3178,8 @@ type TcpInfo struct {
 	Sack bool `protobuf:"varint,14,opt,name=sack,proto3" json:"sack,omitempty"`
 	// Window scaling is in use (RFC 7323 §2).
 	WindowScale bool `protobuf:"varint,15,opt,name=window_scale,json=windowScale,proto3" json:"window_scale,omitempty"`
+	// Data came with the SYN, ours or the peer's, and were taken (RFC 7413).
+	FastOpen bool `protobuf:"varint,45,opt,name=fast_open,json=fastOpen,proto3" json:"fast_open,omitempty"`
 	// The congestion control.
 	CongestionControl CongestionControl `protobuf:"varint,16,opt,name=congestion_control,json=congestionControl,proto3,enum=starfish.v1.CongestionControl" json:"congestion_control,omitempty"`
 	// Where loss recovery is: "open", "recovery" or "loss".
@@ -3369,6 +3383,13 @@ func (x *TcpInfo) GetSack() bool {
 func (x *TcpInfo) GetWindowScale() bool {
 	if x != nil {
 		return x.WindowScale
+	}
+	return false
+}
+
+func (x *TcpInfo) GetFastOpen() bool {
+	if x != nil {
+		return x.FastOpen
 	}
 	return false
 }
@@ -3678,13 +3699,14 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x0f_no_mtu_probingB\f\n" +
 	"\n" +
 	"_fixed_isnB\t\n" +
-	"\a_pacing\"\xe9\x01\n" +
+	"\a_pacing\"\x8f\x02\n" +
 	"\x0eConnectRequest\x12-\n" +
 	"\x06remote\x18\x01 \x01(\v2\x15.starfish.v1.EndpointR\x06remote\x12+\n" +
 	"\x05local\x18\x02 \x01(\v2\x15.starfish.v1.EndpointR\x05local\x12.\n" +
 	"\aoptions\x18\x03 \x01(\v2\x14.starfish.v1.OptionsR\aoptions\x123\n" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x16\n" +
-	"\x06attach\x18\x05 \x01(\bR\x06attach\"\x84\x01\n" +
+	"\x06attach\x18\x05 \x01(\bR\x06attach\x12$\n" +
+	"\x0efast_open_data\x18\x06 \x01(\fR\ffastOpenData\"\x84\x01\n" +
 	"\x0fConnectResponse\x127\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x17.starfish.v1.ConnectionR\n" +
@@ -3838,7 +3860,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\tsyn_queue\x18\x05 \x01(\rR\bsynQueue\x12\x1a\n" +
 	"\baccepted\x18\x06 \x01(\x04R\baccepted\x12\x1c\n" +
 	"\toverflows\x18\a \x01(\x04R\toverflows\x12(\n" +
-	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xd6\x0e\n" +
+	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xf3\x0e\n" +
 	"\aTcpInfo\x12\x1d\n" +
 	"\n" +
 	"send_queue\x18\x01 \x01(\rR\tsendQueue\x12\x19\n" +
@@ -3864,7 +3886,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"timestamps\x18\r \x01(\bR\n" +
 	"timestamps\x12\x12\n" +
 	"\x04sack\x18\x0e \x01(\bR\x04sack\x12!\n" +
-	"\fwindow_scale\x18\x0f \x01(\bR\vwindowScale\x12M\n" +
+	"\fwindow_scale\x18\x0f \x01(\bR\vwindowScale\x12\x1b\n" +
+	"\tfast_open\x18- \x01(\bR\bfastOpen\x12M\n" +
 	"\x12congestion_control\x18\x10 \x01(\x0e2\x1e.starfish.v1.CongestionControlR\x11congestionControl\x12)\n" +
 	"\x10congestion_state\x18\x11 \x01(\tR\x0fcongestionState\x12+\n" +
 	"\x11congestion_window\x18\x12 \x01(\rR\x10congestionWindow\x120\n" +
