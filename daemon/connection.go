@@ -149,5 +149,5 @@ func (d *Daemon) abort(c *connection) {
 // end takes a connection off the books, with the reason why it ended. The first reason counts. It may be called by a
 // shard, and doesn't wait.
 func (d *Daemon) end(c *connection, err error) {
-	d.registry.endConnection(c, ending{errno: errnoOf(err), when: time.Now()})
+	d.registry.endConnection(c, endingOf(err, time.Now()))
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"syscall"
 	"time"
 
@@ -11,14 +12,20 @@ import (
 
 // ending is how a connection ended.
 type ending struct {
-	errno syscall.Errno // 0 after a normal end
-	when  time.Time
+	errno   syscall.Errno // 0 after a normal end
+	message string        // what there is to say beside the number
+	when    time.Time
+}
+
+// endingOf is how a connection ended that err ended, or nothing out of order.
+func endingOf(err error, when time.Time) ending {
+	return ending{errno: errnoOf(err), message: endMessage(err), when: when}
 }
 
 func (e ending) proto() *starfishv1.ConnectionEnd {
 	end := &starfishv1.ConnectionEnd{EndTime: timestamppb.New(e.when)}
 	if e.errno != 0 {
-		end.Reason, end.Message = reason(e.errno), e.errno.Error()
+		end.Reason, end.Message = reason(e.errno), cmp.Or(e.message, e.errno.Error())
 	}
 	return end
 }

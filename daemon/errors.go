@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/MUCZ/Starfish/core/stack"
+	"github.com/MUCZ/Starfish/core/tcp"
 )
 
 // errorDomain is the domain of every ErrorInfo.
@@ -139,7 +140,19 @@ func failed(op, subject string, err error) *failure {
 	case unix.EBADF:
 		f.detail = "it is closed"
 	}
+	if said := endMessage(err); said != "" {
+		f.detail = said
+	}
 	return f
+}
+
+// endMessage is what the end of a connection has to say beside its number: what ICMP told about the path of one that timed out.
+func endMessage(err error) string {
+	var path *tcp.PathTimeout
+	if errors.As(err, &path) {
+		return path.Error()
+	}
+	return ""
 }
 
 // invalid says that a request makes no sense.

@@ -47,7 +47,7 @@ func (d *Daemon) describe(c *connection) *starfishv1.Connection {
 	st, err := c.conn.Status()
 	if err != nil {
 		p.State = starfishv1.ConnectionState_CONNECTION_STATE_CLOSED
-		p.End = ending{errno: errnoOf(c.conn.Err()), when: time.Now()}.proto()
+		p.End = endingOf(c.conn.Err(), time.Now()).proto()
 		return p
 	}
 	d.fill(p, &st)
@@ -58,8 +58,11 @@ func (d *Daemon) describe(c *connection) *starfishv1.Connection {
 func (d *Daemon) fill(p *starfishv1.Connection, st *tcp.Status) {
 	p.State = stateProto(st.State)
 	p.Info = d.info(st)
+	if st.SoftError != nil {
+		p.SoftError = reason(errnoOf(st.SoftError))
+	}
 	if st.State == tcp.StateClosed {
-		p.End = ending{errno: errnoOf(st.Err), when: d.network.Time(max(st.LastReceived, st.LastSent, st.Opened))}.proto()
+		p.End = endingOf(st.Err, d.network.Time(max(st.LastReceived, st.LastSent, st.Opened))).proto()
 	}
 }
 

@@ -57,11 +57,23 @@ func Errno(err error) syscall.Errno {
 
 // userError turns an error of the engine into what package net's users expect inside a net.OpError.
 func userError(err error) error {
+	var path *tcp.PathTimeout
+	if errors.As(err, &path) {
+		return pathError{path, Errno(path)}
+	}
 	if errno := Errno(err); errno != 0 && !errors.Is(err, tcp.ErrInvalid) {
 		return errno
 	}
 	return err // ErrInvalid says in words what is invalid
 }
+
+// pathError is a timeout of which ICMP told why, in its words and with the number of the reason.
+type pathError struct {
+	*tcp.PathTimeout
+	errno syscall.Errno
+}
+
+func (e pathError) Unwrap() []error { return []error{e.errno, e.PathTimeout} }
 
 // opError wraps an error of an operation on a connection. The end of the stream stays as it is.
 func (c *Conn) opError(op string, err error) error {

@@ -25,3 +25,18 @@ var (
 	ErrMessageSize    = errors.New("path MTU is too small for TCP")  // EMSGSIZE
 	ErrShutdown       = errors.New("sending side is already closed") // EPIPE
 )
+
+// PathTimeout is why a connection timed out of whose path ICMP had something to say before (RFC 5461 §2). It is that error, more
+// than a timeout.
+type PathTimeout struct {
+	Reason error  // ErrHostUnreach and the like
+	ICMP   string // what ICMP said last: "time exceeded"
+}
+
+// Error says both.
+func (e *PathTimeout) Error() string {
+	return ErrTimeout.Error() + "; last ICMP error: " + e.ICMP
+}
+
+// Unwrap returns the reason.
+func (e *PathTimeout) Unwrap() error { return e.Reason }

@@ -82,6 +82,9 @@ func TestICMPIsSoftInSynchronizedStates(t *testing.T) {
 	if err := p.a.stack.Status(ida, &st); err != nil || !errors.Is(st.Err, ErrNetUnreachable) {
 		t.Errorf("ended by %v: %v", st.Err, err)
 	}
+	if got, want := st.Err.Error(), ErrTimeout.Error()+"; last ICMP error: "+wire.NetUnreachable.String(); got != want {
+		t.Errorf("the reason reads %q, want %q", got, want)
+	}
 	p.finish()
 }
 

@@ -264,7 +264,7 @@ func (s *Stack) synTimeout(c *conn, now Time) {
 // timeoutError is why a connection timed out: what ICMP said about the path, if it did (RFC 9293 §3.9.2.2, SHLD-25).
 func (c *conn) timeoutError() error {
 	if c.softer != 0 {
-		return icmpReason(c.softer)
+		return &PathTimeout{Reason: icmpReason(c.softer), ICMP: c.softer.String()}
 	}
 	return ErrTimeout
 }

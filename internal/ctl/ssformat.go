@@ -29,7 +29,11 @@ func formatSockets(listeners []*starfishv1.Listener, connections []*starfishv1.C
 			stateName(c.GetState()), fmt.Sprint(c.GetInfo().GetRecvQueue()), fmt.Sprint(c.GetInfo().GetSendQueue()),
 			formatEndpoint(c.GetLocal()), formatEndpoint(c.GetRemote()), formatOwner(c.GetOwner(), "id", c.GetId()),
 		})
-		details = append(details, formatInfo(c.GetInfo()))
+		detail := formatInfo(c.GetInfo())
+		if c.GetSoftError() != "" {
+			detail += " soft_error:" + c.GetSoftError()
+		}
+		details = append(details, detail)
 	}
 	var widths [6]int
 	for _, row := range rows {

@@ -26,6 +26,7 @@ type socketRecord struct {
 	Syns    *uint32      `json:"syn_queue,omitempty"`
 	Taken   *uint64      `json:"accepted,omitempty"`
 	Lost    *uint64      `json:"overflows,omitempty"`
+	Soft    string       `json:"soft_error,omitempty"`
 	*infoRecord
 }
 
@@ -95,7 +96,8 @@ func connectionRecord(c *starfishv1.Connection) *socketRecord {
 	return &socketRecord{
 		Kind: "connection", ID: c.GetId(), State: stateName(c.GetState()), Parent: c.GetListenerId(),
 		Local: formatEndpoint(c.GetLocal()), Remote: formatEndpoint(c.GetRemote()), Owner: ownerOf(c.GetOwner()),
-		Opened: timestamp(c.GetOpenTime()), Bytes: transportName(c.GetTransport()), infoRecord: infoOf(c.GetInfo()),
+		Opened: timestamp(c.GetOpenTime()), Bytes: transportName(c.GetTransport()), Soft: c.GetSoftError(),
+		infoRecord: infoOf(c.GetInfo()),
 	}
 }
 

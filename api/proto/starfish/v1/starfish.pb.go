@@ -2785,7 +2785,10 @@ type Connection struct {
 	// What ss shows; in GetConnection and ListConnections.
 	Info *TcpInfo `protobuf:"bytes,9,opt,name=info,proto3" json:"info,omitempty"`
 	// Why it ended; unset while it lives.
-	End           *ConnectionEnd `protobuf:"bytes,10,opt,name=end,proto3" json:"end,omitempty"`
+	End *ConnectionEnd `protobuf:"bytes,10,opt,name=end,proto3" json:"end,omitempty"`
+	// What ICMP said last about its path without ending it, as ErrorInfo's reason: EHOSTUNREACH, ENETUNREACH (RFC 9293 §3.9.2.2,
+	// RFC 5461). Empty for nothing. Should the connection time out, this is the reason.
+	SoftError     string `protobuf:"bytes,11,opt,name=soft_error,json=softError,proto3" json:"soft_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2890,12 +2893,19 @@ func (x *Connection) GetEnd() *ConnectionEnd {
 	return nil
 }
 
+func (x *Connection) GetSoftError() string {
+	if x != nil {
+		return x.SoftError
+	}
+	return ""
+}
+
 // ConnectionEnd says why a connection ended.
 type ConnectionEnd struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty after a normal end; else as ErrorInfo's reason: ECONNRESET, ETIMEDOUT, ECONNABORTED (aborted here).
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// For a person; empty after a normal end.
+	// For a person; empty after a normal end. Of a connection that timed out it also says what ICMP told last.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// When.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
@@ -3826,7 +3836,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x05Limit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value\x12\x12\n" +
-	"\x04unit\x18\x03 \x01(\tR\x04unit\"\xbe\x03\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\"\xdd\x03\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12+\n" +
@@ -3840,7 +3850,9 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\topen_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12(\n" +
 	"\x04info\x18\t \x01(\v2\x14.starfish.v1.TcpInfoR\x04info\x12,\n" +
 	"\x03end\x18\n" +
-	" \x01(\v2\x1a.starfish.v1.ConnectionEndR\x03end\"x\n" +
+	" \x01(\v2\x1a.starfish.v1.ConnectionEndR\x03end\x12\x1d\n" +
+	"\n" +
+	"soft_error\x18\v \x01(\tR\tsoftError\"x\n" +
 	"\rConnectionEnd\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x125\n" +
