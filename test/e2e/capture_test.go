@@ -55,7 +55,7 @@ func TestCapture(t *testing.T) {
 func captureTransfers(t *testing.T, h *host, f family) (pcap string) {
 	t.Helper()
 	pcap = filepath.Join(t.TempDir(), "pcap")
-	stop := capture(t, h, pcap)
+	stop := capture(t, h, pcap, 2048)
 	l := h.kernelListen(t, f.kernels)
 	transfer(t, h.daemon.dial(t, client.DataSocket, l.Addr().String()), accept(t, l), 1, 4*mebibyte)
 	ours := h.daemon.listen(t, client.DataSocket, net.JoinHostPort(f.ours, "0"))
@@ -106,10 +106,10 @@ func complaintsAbout(t *testing.T, tshark, pcap string, probes int) string {
 	return strings.TrimSpace(read("-Y", resent+" || "+duplicates+" || "+suspicious) + "\n" + read("-q", "-z", "expert,warn"))
 }
 
-// capture records what crosses the device until it is stopped.
-func capture(t *testing.T, h *host, pcap string) (stop func()) {
+// capture records what crosses the device until it is stopped, of each packet so many bytes.
+func capture(t *testing.T, h *host, pcap string, snap int) (stop func()) {
 	t.Helper()
-	dump := h.Command("tcpdump", "-i", device, "-w", pcap, "-s", "2048", "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "tcp")
+	dump := h.Command("tcpdump", "-i", device, "-w", pcap, "-s", strconv.Itoa(snap), "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "tcp")
 	log := new(lockedBuffer)
 	dump.Stderr = log
 	start(t, dump)

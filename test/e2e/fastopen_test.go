@@ -25,7 +25,7 @@ func TestFastOpen(t *testing.T) {
 			h := newHost(t)
 			h.Run(t, "sysctl -qw net.ipv4.tcp_fastopen=3") // to connect, and to listen
 			pcap := filepath.Join(t.TempDir(), "pcap")
-			stop := capture(t, h, pcap)
+			stop := capture(t, h, pcap, 2048)
 			to := h.kernelListen(t, f.kernels)
 			allowFastOpen(t, to)
 			from := fastListen(t, h, net.JoinHostPort(f.ours, "0"))
