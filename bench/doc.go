@@ -23,4 +23,5 @@
 //	└─────────────────────────────────┘   └───────────┘
 //
 // What both send is cut to packets before it comes to the relay, so that it loses packets of both, not super-segments.
+// docs/goodput.md says how it is measured and what it has shown.
 package main
