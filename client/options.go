@@ -55,16 +55,20 @@ const (
 	ECNOn
 	// ECNAccurate asks for Accurate ECN (RFC 9768), and agrees to either.
 	ECNAccurate
+	// ECNAcceptAccurate agrees when the peer asks, to either.
+	ECNAcceptAccurate
+	// ECNOnAccurate asks for RFC 3168's, and agrees to either.
+	ECNOnAccurate
 )
 
 // ParseECN returns the choice that has the name; the empty name is ECNDefault.
 func ParseECN(name string) (ECN, error) {
-	for i, known := range []string{"", "off", "accept", "on", "accurate"} {
+	for i, known := range []string{"", "off", "accept", "on", "accurate", "accept-accurate", "on-accurate"} {
 		if strings.ToLower(name) == known {
 			return ECN(i), nil
 		}
 	}
-	return ECNDefault, fmt.Errorf("unknown ECN %q: off, accept, on and accurate are known", name)
+	return ECNDefault, fmt.Errorf("unknown ECN %q: off, accept, on, accurate, accept-accurate and on-accurate are known", name)
 }
 
 // Options of a connection, or on a listener of the connections that it accepts. A zero field means the daemon's
@@ -161,7 +165,8 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 	if o.ECN != ECNDefault {
 		ecn, ok := map[ECN]starfishv1.Ecn{
 			ECNOff: starfishv1.Ecn_ECN_OFF, ECNAccept: starfishv1.Ecn_ECN_ACCEPT, ECNOn: starfishv1.Ecn_ECN_ON,
-			ECNAccurate: starfishv1.Ecn_ECN_ACCURATE,
+			ECNAccurate: starfishv1.Ecn_ECN_ACCURATE, ECNAcceptAccurate: starfishv1.Ecn_ECN_ACCEPT_ACCURATE,
+			ECNOnAccurate: starfishv1.Ecn_ECN_ON_ACCURATE,
 		}[o.ECN]
 		if !ok {
 			return nil, fmt.Errorf("unknown ECN %d", o.ECN)

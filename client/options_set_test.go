@@ -67,3 +67,25 @@ func TestOptionsSetErrors(t *testing.T) {
 		}
 	}
 }
+
+// The names of ECN mean the same to ParseECN and to Set.
+func TestECNNames(t *testing.T) {
+	for value := range starfishv1.Ecn_name {
+		name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(starfishv1.Ecn(value).String(), "ECN_"), "_", "-"))
+		if value == 0 {
+			name = ""
+		}
+		ecn, err := ParseECN(name)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		o := Options{ECN: ecn}
+		if msg, err := o.proto(); err != nil || msg.GetEcn() != starfishv1.Ecn(value) {
+			t.Errorf("%q is %v, %v", name, msg.GetEcn(), err)
+		}
+	}
+	if _, err := ParseECN("sometimes"); err == nil {
+		t.Error("an unknown name has a meaning")
+	}
+}

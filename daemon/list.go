@@ -13,6 +13,7 @@ import (
 	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
 	"github.com/MUCZ/Starfish/core/stack"
 	"github.com/MUCZ/Starfish/core/tcp"
+	"github.com/MUCZ/Starfish/core/wire"
 )
 
 // Page sizes of ListConnections. A connection takes some 400 bytes, and gRPC's clients refuse answers above 4 MiB.
@@ -253,6 +254,8 @@ func (d *Daemon) info(st *tcp.Status) *starfishv1.TcpInfo {
 		EcnCapable:         st.ECNCapable,
 		CeReceived:         st.CEReceived,
 		DeliveredCe:        st.DeliveredCE,
+		CeBytesReceived:    st.ECNBytesReceived[wire.CE],
+		DeliveredCeBytes:   st.ECNBytesDelivered[wire.CE],
 		EcnReductions:      st.ECNReductions,
 		Age:                since(st.Opened),
 		LastSent:           since(st.LastSent),

@@ -58,6 +58,7 @@ func openNetwork(cfg *config.Config, log *zap.Logger) (*network, error) {
 			TimeWait:      e.TimeWait,
 			FinWait2:      e.FinWait2,
 			SynCookies:    e.SynCookies,
+			AccECNOption:  e.AccECNOption,
 			RecvBuffer:    e.RecvTuning(),
 			SendBuffer:    e.SendTuning(),
 			Limits:        tcp.Limits{Orphans: e.MaxOrphans, ReceiveMemory: perShard(int64(e.ReceiveMemory), cfg.Queues)},

@@ -142,10 +142,12 @@ var congestionControls = map[starfishv1.CongestionControl]tcp.CongestionControl{
 }
 
 var ecnModes = map[starfishv1.Ecn]tcp.ECN{
-	starfishv1.Ecn_ECN_OFF:      tcp.ECNOff,
-	starfishv1.Ecn_ECN_ACCEPT:   tcp.ECNAccept,
-	starfishv1.Ecn_ECN_ON:       tcp.ECNOn,
-	starfishv1.Ecn_ECN_ACCURATE: tcp.ECNAccurate,
+	starfishv1.Ecn_ECN_OFF:             tcp.ECNOff,
+	starfishv1.Ecn_ECN_ACCEPT:          tcp.ECNAccept,
+	starfishv1.Ecn_ECN_ON:              tcp.ECNOn,
+	starfishv1.Ecn_ECN_ACCURATE:        tcp.ECNAccurate,
+	starfishv1.Ecn_ECN_ACCEPT_ACCURATE: tcp.ECNAcceptAccurate,
+	starfishv1.Ecn_ECN_ON_ACCURATE:     tcp.ECNOnAccurate,
 }
 
 func ecnProto(e tcp.ECN) starfishv1.Ecn {

@@ -41,6 +41,21 @@ func TestOptionsAreComplete(t *testing.T) {
 	}
 }
 
+// Every choice of ECN that the engine has can be made through the API.
+func TestECNModesAreComplete(t *testing.T) {
+	for e := tcp.ECNOff; ; e++ {
+		if _, err := tcp.ParseECN(e.String()); err != nil {
+			if int(e) != len(ecnModes)+1 {
+				t.Errorf("the engine has %d modes, the API %d", e-1, len(ecnModes))
+			}
+			return
+		}
+		if ecnModes[ecnProto(e)] != e {
+			t.Errorf("the API has no %v", e)
+		}
+	}
+}
+
 func TestOverlayKeepsWhatIsNotSet(t *testing.T) {
 	base := tcp.Options{NoDelay: true, RecvBuffer: 1000, KeepAlive: time.Minute}
 	no := false

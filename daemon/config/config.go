@@ -96,7 +96,7 @@ type TCP struct {
 	SynAckRetries     int           `yaml:"syn_ack_retries"`
 	MaxSegment        int           `yaml:"max_segment"`
 	TTL               int           `yaml:"ttl"`
-	ECN               tcp.ECN       `yaml:"ecn"` // off, accept, on or accurate
+	ECN               tcp.ECN       `yaml:"ecn"` // off, accept, on, accurate, accept-accurate or on-accurate
 	FastOpen          bool          `yaml:"fast_open"`
 	NoMTUProbing      bool          `yaml:"no_mtu_probing"`
 	NoTimestamps      bool          `yaml:"no_timestamps"`
@@ -106,16 +106,17 @@ type TCP struct {
 
 // Engine holds what the stack is made with and can't change later. A zero field means the engine's own default.
 type Engine struct {
-	FirstPort     uint16         `yaml:"first_port"` // of the ephemeral ports (RFC 6056)
-	LastPort      uint16         `yaml:"last_port"`
-	InitialWindow int            `yaml:"initial_window"` // segments (RFC 6928)
-	DelayedAck    time.Duration  `yaml:"delayed_ack"`
-	QuickAcks     int            `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
-	TimeWait      time.Duration  `yaml:"time_wait"`
-	FinWait2      time.Duration  `yaml:"fin_wait_2"`
-	DropFragments bool           `yaml:"drop_fragments"` // instead of putting packets together
-	MaxOrphans    int            `yaml:"max_orphans"`    // connections that their users have closed and that are still on the wire
-	SynCookies    tcp.SynCookies `yaml:"syn_cookies"`    // auto, off or always
+	FirstPort     uint16           `yaml:"first_port"` // of the ephemeral ports (RFC 6056)
+	LastPort      uint16           `yaml:"last_port"`
+	InitialWindow int              `yaml:"initial_window"` // segments (RFC 6928)
+	DelayedAck    time.Duration    `yaml:"delayed_ack"`
+	QuickAcks     int              `yaml:"quick_acks"` // first segments that are acknowledged at once; negative for none
+	TimeWait      time.Duration    `yaml:"time_wait"`
+	FinWait2      time.Duration    `yaml:"fin_wait_2"`
+	DropFragments bool             `yaml:"drop_fragments"` // instead of putting packets together
+	MaxOrphans    int              `yaml:"max_orphans"`    // connections that their users have closed and that are still on the wire
+	SynCookies    tcp.SynCookies   `yaml:"syn_cookies"`    // auto, off or always
+	AccECNOption  tcp.AccECNOption `yaml:"accecn_option"`  // needed, always or never: when Accurate ECN's option is sent
 
 	// Buffers of connections that don't fix their size tune themselves between these, in bytes.
 	RecvBufferInitial Size `yaml:"recv_buffer_initial"`

@@ -55,6 +55,7 @@ engine:
   last_port: 2048
   time_wait: 1s
   syn_cookies: always
+  accecn_option: never
   recv_buffer_initial: 64K
   recv_buffer_max: 8M
   send_buffer_max: 4M
@@ -80,7 +81,7 @@ func TestParseEverything(t *testing.T) {
 			KeepAlive: time.Minute, TTL: 32, ECN: tcp.ECNOn,
 		},
 		Engine: Engine{
-			FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways,
+			FirstPort: 1024, LastPort: 2048, TimeWait: time.Second, SynCookies: tcp.SynCookiesAlways, AccECNOption: tcp.AccECNOptionNever,
 			RecvBufferInitial: 64 << 10, RecvBufferMax: 8 << 20, SendBufferMax: 4 << 20, ReceiveMemory: 128 << 20,
 		},
 	}

@@ -36,7 +36,7 @@ func (f *connectionFlags) registerOptions(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.options.UserTimeout, "user-timeout", 0, "give up when sent data stay unacknowledged that long")
 	flags.BoolVar(&f.options.NoDelay, "nodelay", false, "send small segments at once (no Nagle)")
 	flags.BoolVar(&f.options.NoPacing, "no-pacing", false, "send a window at once instead of spreading it over the round trip")
-	flags.Var(&f.ecn, "ecn", "Explicit Congestion Notification: off, accept (when asked), on (ask, too) or accurate")
+	flags.Var(&f.ecn, "ecn", "Explicit Congestion Notification: off, accept (when asked), on (ask, too), accurate, accept-accurate or on-accurate")
 	flags.BoolVar(&f.options.FastOpen, "fast-open", false, "TCP Fast Open: data in SYNs; connect waits for the first input, to send it with the SYN")
 	flags.BoolVar(&f.options.NoMTUProbing, "no-mtu-probing", false, "take the path MTU from ICMP alone")
 	flags.VarP(&optionValue{options: &f.options}, "option", "o", "any option of the API, such as ttl=5 or min_rto=30ms: see starfishctl set --help")

@@ -30,7 +30,7 @@ func sample() ([]*starfishv1.Listener, []*starfishv1.Connection) {
 		{
 			Id: 7, State: starfishv1.ConnectionState_CONNECTION_STATE_ESTABLISHED, Local: at("10.144.0.2", 40000),
 			Remote: at("192.0.2.1", 443), Owner: owner, SoftError: "EHOSTUNREACH", Info: &starfishv1.TcpInfo{
-				SendQueue: 120_000, NotSent: 91_040, Timestamps: true, Sack: true, FastOpen: true, Ecn: "accurate", EcnCapable: true, DeliveredCe: 4, EcnReductions: 3, WindowScale: true, SendWindowScale: 7,
+				SendQueue: 120_000, NotSent: 91_040, Timestamps: true, Sack: true, FastOpen: true, Ecn: "accurate", EcnCapable: true, DeliveredCe: 4, DeliveredCeBytes: 5792, CeBytesReceived: 20, EcnReductions: 3, WindowScale: true, SendWindowScale: 7,
 				RecvWindowScale: 9, CongestionControl: starfishv1.CongestionControl_CONGESTION_CONTROL_CUBIC,
 				CongestionState: "recovery", Rto: ms(204), Rtt: ms(3.5), RttVariation: ms(0.75), MinRtt: ms(0.1), Mss: 1448,
 				PathMtu: 1500, CongestionWindow: 28_960, SlowStartThreshold: 14_480, InFlight: 28_960, BytesSent: 1_000_000,

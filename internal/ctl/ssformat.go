@@ -111,6 +111,8 @@ func formatInfo(t *starfishv1.TcpInfo) string {
 	add(t.GetReordered() != 0, "rcv_ooopack:%d", t.GetReordered())
 	add(t.GetCeReceived() != 0, "ce_received:%d", t.GetCeReceived())
 	add(t.GetDeliveredCe() != 0, "delivered_ce:%d", t.GetDeliveredCe())
+	add(t.GetCeBytesReceived() != 0, "ce_bytes_received:%d", t.GetCeBytesReceived())
+	add(t.GetDeliveredCeBytes() != 0, "delivered_ce_bytes:%d", t.GetDeliveredCeBytes())
 	add(t.GetEcnReductions() != 0, "ecn_reductions:%d", t.GetEcnReductions())
 	add(true, "rcv_space:%d", t.GetRecvBuffer())
 	add(t.GetNotSent() != 0, "notsent:%d", t.GetNotSent())

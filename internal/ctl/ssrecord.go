@@ -56,6 +56,8 @@ type infoRecord struct {
 	ECNCapable      bool    `json:"ecn_capable"`
 	CEReceived      uint64  `json:"ce_received"`
 	DeliveredCE     uint64  `json:"delivered_ce"`
+	CEBytesReceived uint64  `json:"ce_bytes_received"`
+	CEBytesSent     uint64  `json:"delivered_ce_bytes"`
 	ECNReductions   uint64  `json:"ecn_reductions"`
 	Congestion      string  `json:"congestion_control"`
 	CongestionState string  `json:"congestion_state"`
@@ -140,8 +142,8 @@ func infoOf(t *starfishv1.TcpInfo) *infoRecord {
 		SendWindowScale: t.GetSendWindowScale(), RecvWindowScale: t.GetRecvWindowScale(), MSS: t.GetMss(), PathMTU: t.GetPathMtu(),
 		Timestamps: t.GetTimestamps(), SACK: t.GetSack(), FastOpen: t.GetFastOpen(),
 		ECN: t.GetEcn(), ECNCapable: t.GetEcnCapable(), CEReceived: t.GetCeReceived(), DeliveredCE: t.GetDeliveredCe(),
-		ECNReductions: t.GetEcnReductions(),
-		Congestion:    congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),
+		CEBytesReceived: t.GetCeBytesReceived(), CEBytesSent: t.GetDeliveredCeBytes(), ECNReductions: t.GetEcnReductions(),
+		Congestion: congestionName(t.GetCongestionControl()), CongestionState: t.GetCongestionState(),
 		CWND: t.GetCongestionWindow(), SSThresh: t.GetSlowStartThreshold(), InFlight: t.GetInFlight(),
 		RTT: milliseconds(t.GetRtt()), RTTVar: milliseconds(t.GetRttVariation()), MinRTT: milliseconds(t.GetMinRtt()),
 		RTO: milliseconds(t.GetRto()), Backoff: t.GetBackoff(),

@@ -127,6 +127,10 @@ const (
 	Ecn_ECN_ON Ecn = 3
 	// Ask for Accurate ECN (RFC 9768), and agree to either.
 	Ecn_ECN_ACCURATE Ecn = 4
+	// Agree when the peer asks, to either.
+	Ecn_ECN_ACCEPT_ACCURATE Ecn = 5
+	// Ask for RFC 3168's, and agree to either.
+	Ecn_ECN_ON_ACCURATE Ecn = 6
 )
 
 // Enum value maps for Ecn.
@@ -137,13 +141,17 @@ var (
 		2: "ECN_ACCEPT",
 		3: "ECN_ON",
 		4: "ECN_ACCURATE",
+		5: "ECN_ACCEPT_ACCURATE",
+		6: "ECN_ON_ACCURATE",
 	}
 	Ecn_value = map[string]int32{
-		"ECN_UNSPECIFIED": 0,
-		"ECN_OFF":         1,
-		"ECN_ACCEPT":      2,
-		"ECN_ON":          3,
-		"ECN_ACCURATE":    4,
+		"ECN_UNSPECIFIED":     0,
+		"ECN_OFF":             1,
+		"ECN_ACCEPT":          2,
+		"ECN_ON":              3,
+		"ECN_ACCURATE":        4,
+		"ECN_ACCEPT_ACCURATE": 5,
+		"ECN_ON_ACCURATE":     6,
 	}
 )
 
@@ -3250,6 +3258,10 @@ type TcpInfo struct {
 	EcnReductions uint64 `protobuf:"varint,63,opt,name=ecn_reductions,json=ecnReductions,proto3" json:"ecn_reductions,omitempty"`
 	// Segments sent that the peer says came with Congestion Experienced. Accurate ECN only.
 	DeliveredCe uint64 `protobuf:"varint,64,opt,name=delivered_ce,json=deliveredCe,proto3" json:"delivered_ce,omitempty"`
+	// Payload bytes received with Congestion Experienced. Accurate ECN only.
+	CeBytesReceived uint64 `protobuf:"varint,65,opt,name=ce_bytes_received,json=ceBytesReceived,proto3" json:"ce_bytes_received,omitempty"`
+	// Payload bytes sent that the peer says came with Congestion Experienced. Accurate ECN's option only.
+	DeliveredCeBytes uint64 `protobuf:"varint,66,opt,name=delivered_ce_bytes,json=deliveredCeBytes,proto3" json:"delivered_ce_bytes,omitempty"`
 	// Since the connection began: its SYN sent or received.
 	Age *durationpb.Duration `protobuf:"bytes,41,opt,name=age,proto3" json:"age,omitempty"`
 	// Since the last segment was sent; unset if none was.
@@ -3614,6 +3626,20 @@ func (x *TcpInfo) GetDeliveredCe() uint64 {
 	return 0
 }
 
+func (x *TcpInfo) GetCeBytesReceived() uint64 {
+	if x != nil {
+		return x.CeBytesReceived
+	}
+	return 0
+}
+
+func (x *TcpInfo) GetDeliveredCeBytes() uint64 {
+	if x != nil {
+		return x.DeliveredCeBytes
+	}
+	return 0
+}
+
 func (x *TcpInfo) GetAge() *durationpb.Duration {
 	if x != nil {
 		return x.Age
@@ -3872,7 +3898,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\tsyn_queue\x18\x05 \x01(\rR\bsynQueue\x12\x1a\n" +
 	"\baccepted\x18\x06 \x01(\x04R\baccepted\x12\x1c\n" +
 	"\toverflows\x18\a \x01(\x04R\toverflows\x12(\n" +
-	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xf3\x0e\n" +
+	"\x05owner\x18\b \x01(\v2\x12.starfish.v1.OwnerR\x05owner\"\xcd\x0f\n" +
 	"\aTcpInfo\x12\x1d\n" +
 	"\n" +
 	"send_queue\x18\x01 \x01(\rR\tsendQueue\x12\x19\n" +
@@ -3936,7 +3962,9 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\vce_received\x18> \x01(\x04R\n" +
 	"ceReceived\x12%\n" +
 	"\x0eecn_reductions\x18? \x01(\x04R\recnReductions\x12!\n" +
-	"\fdelivered_ce\x18@ \x01(\x04R\vdeliveredCe\x12+\n" +
+	"\fdelivered_ce\x18@ \x01(\x04R\vdeliveredCe\x12*\n" +
+	"\x11ce_bytes_received\x18A \x01(\x04R\x0fceBytesReceived\x12,\n" +
+	"\x12delivered_ce_bytes\x18B \x01(\x04R\x10deliveredCeBytes\x12+\n" +
 	"\x03age\x18) \x01(\v2\x19.google.protobuf.DurationR\x03age\x126\n" +
 	"\tlast_sent\x18* \x01(\v2\x19.google.protobuf.DurationR\blastSent\x12>\n" +
 	"\rlast_received\x18+ \x01(\v2\x19.google.protobuf.DurationR\flastReceived\x12!\n" +
@@ -3945,7 +3973,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1eCONGESTION_CONTROL_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17CONGESTION_CONTROL_RENO\x10\x01\x12\x1c\n" +
 	"\x18CONGESTION_CONTROL_CUBIC\x10\x02\x12\x1a\n" +
-	"\x16CONGESTION_CONTROL_BBR\x10\x03*U\n" +
+	"\x16CONGESTION_CONTROL_BBR\x10\x03*\x83\x01\n" +
 	"\x03Ecn\x12\x13\n" +
 	"\x0fECN_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aECN_OFF\x10\x01\x12\x0e\n" +
@@ -3953,7 +3981,9 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"ECN_ACCEPT\x10\x02\x12\n" +
 	"\n" +
 	"\x06ECN_ON\x10\x03\x12\x10\n" +
-	"\fECN_ACCURATE\x10\x04*q\n" +
+	"\fECN_ACCURATE\x10\x04\x12\x17\n" +
+	"\x13ECN_ACCEPT_ACCURATE\x10\x05\x12\x13\n" +
+	"\x0fECN_ON_ACCURATE\x10\x06*q\n" +
 	"\vShutdownHow\x12\x1c\n" +
 	"\x18SHUTDOWN_HOW_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SHUTDOWN_HOW_READ\x10\x01\x12\x16\n" +
