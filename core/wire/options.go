@@ -41,6 +41,7 @@ type Options struct {
 	SACK           [MaxSACKBlocks]SACKBlock
 	SACKBlocks     uint8
 	FastOpenLen    uint8 // bytes of FastOpenCookie in use; 0 with OptFastOpen set is a cookie request
+	FastOpenTrial  bool  // as the experiment that came before RFC 7413 wrote it: kind 254 (RFC 6994)
 	FastOpenCookie [16]byte
 	AccECN         AccECN
 }
@@ -57,6 +58,7 @@ const (
 	kindFastOpen      = 34
 	kindAccECN0       = 172
 	kindAccECN1       = 174
+	kindExperiment    = 254
 )
 
 // Lengths of options, kind and length bytes included. With padding each fills words of 4 bytes.
@@ -66,6 +68,8 @@ const (
 	lenSACKPermitted = 2
 	lenTimestamps    = 10
 	lenSACKBlock     = 8
+
+	fastOpenTrial = 0xf989 // the ExID of Fast Open's experiment
 )
 
 // MaxOptionsLen is the room for options in a header.
@@ -141,7 +145,11 @@ func (o *Options) parseOne(kind byte, v []byte) bool {
 			o.TSEcr = binary.BigEndian.Uint32(v[4:])
 		}
 	case kindFastOpen:
-		return o.parseFastOpen(v)
+		o.parseFastOpen(v, false)
+	case kindExperiment:
+		if len(v) >= 2 && binary.BigEndian.Uint16(v) == fastOpenTrial {
+			o.parseFastOpen(v[2:], true)
+		}
 	case kindAccECN0, kindAccECN1:
 		o.parseAccECN(kind, v)
 	}
@@ -174,15 +182,15 @@ func (o *Options) parseSACK(v []byte) bool {
 	return true
 }
 
-func (o *Options) parseFastOpen(v []byte) bool {
-	// RFC 7413 §4.1.1: a cookie is of 4 to 16 bytes, their number even; none at all is a request.
+// parseFastOpen takes a cookie. RFC 7413 §4.1.1: it is of 4 to 16 bytes, their number even; none at all is a request.
+// "Options with invalid Length values … MUST be ignored".
+func (o *Options) parseFastOpen(v []byte, trial bool) {
 	if n := len(v); n != 0 && (n < 4 || n > len(o.FastOpenCookie) || n%2 != 0) {
-		return false
+		return
 	}
 	if o.add(OptFastOpen) {
-		o.FastOpenLen = uint8(copy(o.FastOpenCookie[:], v))
+		o.FastOpenLen, o.FastOpenTrial = uint8(copy(o.FastOpenCookie[:], v)), trial
 	}
-	return true
 }
 
 // WireLen is the length of the options as PutSegment writes them, padding included: at most 40 bytes. Counters of Accurate ECN
@@ -211,9 +219,17 @@ func (o *Options) fixedLen() int {
 		n += 4
 	}
 	if o.Set&OptFastOpen != 0 {
-		n += (2 + len(o.cookie()) + 3) &^ 3
+		n += (o.fastOpenHead() + len(o.cookie()) + 3) &^ 3
 	}
 	return n
+}
+
+// fastOpenHead is what stands before a cookie: kind, length, and what tells an experiment from others.
+func (o *Options) fastOpenHead() int {
+	if o.FastOpenTrial {
+		return 4
+	}
+	return 2
 }
 
 func (o *Options) cookie() []byte {
@@ -288,10 +304,14 @@ func (o *Options) putFastOpen(b []byte) {
 	if o.Set&OptFastOpen == 0 {
 		return
 	}
-	cookie := o.cookie()
-	b[0], b[1] = kindFastOpen, uint8(2+len(cookie))
-	copy(b[2:], cookie)
-	for i := 2 + len(cookie); i < len(b); i++ {
+	cookie, head := o.cookie(), o.fastOpenHead()
+	b[0], b[1] = kindFastOpen, uint8(head+len(cookie))
+	if o.FastOpenTrial {
+		b[0] = kindExperiment
+		binary.BigEndian.PutUint16(b[2:], fastOpenTrial)
+	}
+	copy(b[head:], cookie)
+	for i := head + len(cookie); i < len(b); i++ {
 		b[i] = kindNop
 	}
 }

@@ -29,6 +29,7 @@ func randomOptions(r *rand.Rand) Options {
 	if o.Set.Has(OptFastOpen) {
 		o.FastOpenLen = [...]uint8{0, 4, 6, 8, 10, 12, 14, 16}[r.IntN(8)]
 		copy(o.FastOpenCookie[:o.FastOpenLen], randomBytes(r, 16))
+		o.FastOpenTrial = r.IntN(4) == 0
 	}
 	if o.Set.Has(OptAccECN) {
 		o.AccECN.ECT1First, o.AccECN.Fields = r.IntN(2) == 1, uint8(r.IntN(MaxAccECNFields+1))
@@ -120,6 +121,8 @@ func TestOptionsOnTheWire(t *testing.T) {
 		},
 		{"no blocks", Options{Set: OptSACK}, ""},
 		{"cookie request", Options{Set: OptFastOpen}, "22020101"},
+		{"cookie request of the experiment", Options{Set: OptFastOpen, FastOpenTrial: true}, "fe04f989"},
+		{"cookie of the experiment", Options{Set: OptFastOpen, FastOpenTrial: true, FastOpenLen: 6, FastOpenCookie: cookie}, "fe0af9890a0b0c0d0e0f0101"},
 		{"cookie of 4", Options{Set: OptFastOpen, FastOpenLen: 4, FastOpenCookie: cookie}, "22060a0b0c0d0101"},
 		{"no counter", Options{Set: OptAccECN}, "ac020101"},
 		{"three counters", Options{Set: OptAccECN, AccECN: counters(3, false)}, "ac0b 0000e0 0000ce 0000e1 01"},
@@ -181,8 +184,8 @@ func TestParseOptions(t *testing.T) {
 		{"timestamps of 9", "080900000000000000 020405b4", Options{}},
 		{"SACK of no block", "0502 020405b4", Options{}},
 		{"SACK of half a block", "0506 00000000 020405b4", Options{}},
-		{"cookie of 2", "2204abcd 020405b4", Options{}}, // RFC 7413 §4.1.1
-		{"cookie of 5", "22070000000000 020405b4", Options{}},
+		{"cookie of 2", "2204abcd 020405b4", Options{Set: OptMSS, MSS: 1460}}, // RFC 7413 §4.1.1: ignored
+		{"cookie of 5", "22070000000000 020405b4", Options{Set: OptMSS, MSS: 1460}},
 		{"cookie of 18", "2214" + zeros(18), Options{}},
 		{"cookie request", "2202", Options{Set: OptFastOpen}},
 		{"no counter", "ac02", Options{Set: OptAccECN}},
