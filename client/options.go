@@ -88,6 +88,8 @@ type Options struct {
 	InitialRTO time.Duration
 	// MinRTO is the floor of the retransmission timeout (RFC 6298 §2.4).
 	MinRTO time.Duration
+	// MaxRTO is the ceiling of the retransmission timeout as it backs off (RFC 6298 §2.5).
+	MaxRTO time.Duration
 	// RecvBuffer bounds the bytes received and not yet read, and so the receive window. Unset, the buffer tunes itself.
 	RecvBuffer int
 	// SendBuffer bounds the bytes written and not yet acknowledged. Unset, the buffer tunes itself.
@@ -140,6 +142,7 @@ func (o *Options) proto() (*starfishv1.Options, error) {
 		Pacing:            setFalse(o.NoPacing),
 		InitialRto:        setDuration(o.InitialRTO),
 		MinRto:            setDuration(o.MinRTO),
+		MaxRto:            setDuration(o.MaxRTO),
 		KeepAlive:         setDuration(o.KeepAlive),
 		KeepAliveInterval: setDuration(o.KeepAliveInterval),
 		UserTimeout:       setDuration(o.UserTimeout),

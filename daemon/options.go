@@ -63,6 +63,7 @@ func (b *overlayer) durations(base *tcp.Options, o *starfishv1.Options) {
 	}{
 		{"initial_rto", &base.InitialRTO, o.InitialRto},
 		{"min_rto", &base.MinRTO, o.MinRto},
+		{"max_rto", &base.MaxRTO, o.MaxRto},
 		{"keep_alive", &base.KeepAlive, o.KeepAlive},
 		{"keep_alive_interval", &base.KeepAliveInterval, o.KeepAliveInterval},
 		{"user_timeout", &base.UserTimeout, o.UserTimeout},
@@ -218,6 +219,7 @@ func optionsProto(o *tcp.Options) *starfishv1.Options {
 		CongestionControl: &congestion,
 		InitialRto:        duration(o.InitialRTO),
 		MinRto:            duration(o.MinRTO),
+		MaxRto:            duration(o.MaxRTO),
 		RecvBuffer:        number(o.RecvBuffer),
 		SendBuffer:        number(o.SendBuffer),
 		KeepAlive:         duration(o.KeepAlive),

@@ -215,7 +215,7 @@ func (s *Stack) afterAck(c *conn, now Time, priorUna seqnum.Value) {
 		c.snd.small = seqnum.Max(c.snd.small, c.snd.una)
 		if c.outstanding() {
 			// RFC 6298 §5.3: "When an ACK is received that acknowledges new data, restart the retransmission timer".
-			s.arm(c, timerRetransmit, now.Add(c.rto()))
+			s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 		} else {
 			c.disarm(timerRetransmit) // §5.2
 			c.disarm(timerUser)

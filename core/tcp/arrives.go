@@ -79,7 +79,7 @@ func (s *Stack) arrivesSynSent(c *conn, now Time, seg *segment) {
 		s.simultaneousOpen(c, now, seg)
 		return
 	}
-	s.synAcked(c, seg.Ack, &seg.Options)
+	s.synAcked(c, now, seg.Ack, &seg.Options)
 	if c.synRetries == 0 {
 		c.rtt.sample(now, now.Sub(c.opened), 1)
 	} else if c.timestampsOn && seg.Options.TSEcr != 0 {
@@ -107,7 +107,7 @@ func (s *Stack) simultaneousOpen(c *conn, now Time, seg *segment) {
 	c.snd.wnd = seqnum.Size(seg.Window)
 	c.snd.wl1, c.snd.wl2 = seg.Seq, seg.Ack
 	c.synNow = true // now with ACK
-	s.arm(c, timerRetransmit, now.Add(c.rto()))
+	s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 	s.wantTransmit(c)
 }
 
@@ -210,7 +210,7 @@ const pawsIdle = 24 * 24 * time.Hour
 
 // checkReset is the second check, with RFC 5961 §3.2: only the exact sequence number resets.
 func (s *Stack) checkReset(c *conn, now Time, seg *segment) {
-	if seg.Seq != c.rcv.nxt {
+	if seg.Seq != c.rcv.nxt && !s.cfg.Choices.ResetInWindow {
 		s.stats.drop(DropBlindReset)
 		s.challengeAck(c, now)
 		return
@@ -232,8 +232,14 @@ func (s *Stack) checkReset(c *conn, now Time, seg *segment) {
 	s.closeConn(c, now, err)
 }
 
-// checkSyn is the fourth check, as RFC 5961 §4.2 has it: a challenge, whatever the sequence number.
+// checkSyn is the fourth check, as RFC 5961 §4.2 has it: a challenge, whatever the sequence number. By RFC 793 a SYN in the
+// window "is an error, send a reset" from any synchronized state.
 func (s *Stack) checkSyn(c *conn, now Time, _ *segment) {
+	if s.cfg.Choices.SynInWindow {
+		s.pushReset(c, now)
+		s.closeConn(c, now, ErrReset)
+		return
+	}
 	s.stats.drop(DropSynInWindow)
 	s.challengeAck(c, now)
 }
@@ -269,7 +275,7 @@ func (s *Stack) synReceivedAck(c *conn, now Time, seg *segment) bool {
 		s.resetFor(now, seg)
 		return false
 	}
-	s.synAcked(c, seg.Ack, &seg.Options)
+	s.synAcked(c, now, seg.Ack, &seg.Options)
 	c.synNow = false
 	s.establish(c, now, &seg.Segment)
 	s.heedHandshakeAck(c, now, seg)

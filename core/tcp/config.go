@@ -48,6 +48,8 @@ type Config struct {
 	SynCookies SynCookies
 	// AccECNOption says when connections with Accurate ECN send its TCP option. Default needed.
 	AccECNOption AccECNOption
+	// Choices are where RFCs allow another answer.
+	Choices Choices
 }
 
 // Autotuning is how a buffer that tunes itself begins and how far it grows, in bytes. A zero field means the default: 128 KiB
@@ -154,6 +156,9 @@ func (c *Config) validate() error {
 	}
 	if most := int(time.Second); l.ResetsPerSec > most || l.ChallengeAcks > most {
 		return fmt.Errorf("%w: more than one reply a nanosecond", ErrInvalid)
+	}
+	if err := c.Choices.validate(); err != nil {
+		return err
 	}
 	if err := c.RecvBuffer.validate("receive"); err != nil {
 		return err

@@ -53,6 +53,9 @@ func TestConfigValidation(t *testing.T) {
 		"resets, too many":      {func(c *Config) { c.Limits.ResetsPerSec = 2e9 }, false},
 		"challenge ACKs":        {func(c *Config) { c.Limits.ChallengeAcks = -1 }, false},
 		"dropped replies":       {func(c *Config) { c.Limits.DroppedReplies = -1 }, false},
+		"choice of SYN, FIN":    {func(c *Config) { c.Choices.SynFin = SynFinDropped }, true},
+		"no choice of SYN, FIN": {func(c *Config) { c.Choices.SynFin = numSynFin }, false},
+		"RTO margin":            {func(c *Config) { c.Choices.RTOMargin = 2 * time.Second }, false},
 	} {
 		cfg := Config{Pool: zbuf.NewPool(0), Owns: func(wire.Addr) bool { return true }}
 		c.change(&cfg)

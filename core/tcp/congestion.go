@@ -86,6 +86,7 @@ type ackSample struct {
 	minRTT, srtt  time.Duration
 	windowLimited bool   // the congestion window was what held the sender back
 	paced         bool   // what is sent is spread over the round trip
+	burst         bool   // what is not paced may be sent in bursts all the same (Choices.UnboundedSlowStart)
 	delivered     uint64 // all that was ever delivered, this ACK's share included
 	inRecovery    bool
 	rate          rateSample

@@ -35,7 +35,7 @@ type conn struct {
 	windowScaleOn bool
 	waiting       bool // in a listener's accept queue
 	urgent        bool // rcv.up is ahead of what the user has received
-	fastOpened    bool // data of the SYN arrived, ours or the peer's (RFC 7413)
+	fastOpened    bool // all data of the SYN arrived, ours or the peer's (RFC 7413)
 
 	softer        wire.ErrorKind // the last ICMP error that did not end it (RFC 9293 §3.9.2.2); 0 when there was none
 	backoff       uint8          // consecutive retransmission timeouts, or persist probes
@@ -171,7 +171,7 @@ func (c *conn) flight() int { return int(c.snd.una.Size(c.snd.nxt)) }
 // rto is the retransmission timeout, backed off (RFC 6298 §5.5).
 func (c *conn) rto() time.Duration {
 	rto := c.rtt.rto(&rtoLimits{initial: c.opt.InitialRTO, min: c.opt.MinRTO})
-	return min(rto<<min(c.backoff, 16), maxRTO)
+	return min(rto<<min(c.backoff, maxBackoff), c.opt.MaxRTO)
 }
 
 // tsNow is the timestamp clock: milliseconds, from an origin that differs by peer (RFC 7323 §5.4, §7.1).

@@ -390,7 +390,7 @@ func (s *Stack) heedECN(c *conn, now Time, echoed bool, flight int) {
 	if c.cc.cwnd() <= c.mss {
 		// §6.1.2: "the sending TCP MUST reset the retransmit timer on receiving the ECN-Echo packet when the congestion window
 		// is one. The sending TCP will then be able to send a new packet only when the retransmit timer expires."
-		c.snd.pacedUntil = now.Add(c.rto())
+		c.snd.pacedUntil = now.Add(s.rto(c))
 	}
 	s.dropUndo(c) // what a former episode took is not given back any more
 	c.cc.onCongestion(now, flight)

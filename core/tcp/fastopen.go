@@ -41,17 +41,24 @@ func (s *Stack) addFastOpenCookie(o *wire.Options, opt *Options, t *tuple, peer 
 	}
 	c := s.fastOpenCookie(t)
 	o.Set |= wire.OptFastOpen
-	o.FastOpenLen, o.FastOpenCookie = c.FastOpenLen, c.FastOpenCookie
+	o.FastOpenLen, o.FastOpenCookie, o.FastOpenTrial = c.FastOpenLen, c.FastOpenCookie, peer.FastOpenTrial
+}
+
+// FastOpenCookie is the cookie that peers at remote get from listeners at local, for those who hand it out by another way.
+func (s *Stack) FastOpenCookie(local, remote wire.Addr) []byte {
+	o := s.fastOpenCookie(&tuple{local: local, remote: remote})
+	return o.FastOpenCookie[:o.FastOpenLen]
 }
 
 // fastOpen makes a connection of a SYN with a good cookie (§4.2.2). It reports false for every other SYN, which then is the
 // beginning of a handshake as any: its data come again.
 func (s *Stack) fastOpen(r *synRecord, now Time, seg *segment) bool {
 	l := r.listener
-	if !l.opt.FastOpen || !seg.Options.Set.Has(wire.OptFastOpen) {
+	unproven := s.cfg.Choices.FastOpenUnproven && seg.payload.len() > 0
+	if !l.opt.FastOpen || !seg.Options.Set.Has(wire.OptFastOpen) && !unproven {
 		return false
 	}
-	if !s.knowsFastOpenCookie(&r.tuple, &seg.Options) {
+	if !unproven && !s.knowsFastOpenCookie(&r.tuple, &seg.Options) {
 		if seg.Options.FastOpenLen == 0 {
 			s.stats.FastOpenCookieRequests++
 		} else {

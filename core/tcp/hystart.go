@@ -32,7 +32,7 @@ func (h *hystart) onAck(a *ackSample, mss int) (growth int, done bool) {
 	}
 	h.measure(a.rtt)
 	growth = a.acked
-	if !a.paced {
+	if !a.paced && !a.burst {
 		growth = min(growth, hystartLimit*mss)
 	}
 	if h.baseline != 0 {

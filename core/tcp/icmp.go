@@ -24,7 +24,7 @@ func (s *Stack) handleICMP(now Time, p *Packet, ip *wire.IP) {
 	}
 	// RFC 5927 §4.1: "check that the TCP sequence number contained in the payload of the ICMP error message is within
 	// the range SND.UNA =< SEG.SEQ < SND.NXT".
-	if !e.Seq.In(c.snd.una, c.snd.nxt) {
+	if !e.Seq.In(c.snd.una, c.snd.nxt) && !(c.fastOpening && e.Seq == c.snd.iss) {
 		s.stats.drop(DropICMPNoMatch)
 		return
 	}
@@ -40,9 +40,9 @@ func (s *Stack) handleICMP(now Time, p *Packet, ip *wire.IP) {
 // An open in progress is given up on any of them, as Linux and others do, so that users needn't wait for a timeout when
 // the network says no (RFC 5461 §4.1).
 func (s *Stack) unreachable(c *conn, now Time, kind wire.ErrorKind) {
-	opening := c.state == StateSynSent || c.state == StateSynReceived
+	opening := c.state == StateSynSent || c.state == StateSynReceived || c.fastOpening
 	// Time exceeded and parameter problem are no reason to give up (MUST-56).
-	if opening && kind != wire.TimeExceeded && kind != wire.ParameterProblem {
+	if opening && kind != wire.TimeExceeded && kind != wire.ParameterProblem && !s.cfg.Choices.PatientOpen {
 		s.stats.AttemptFails++
 		s.closeConn(c, now, icmpReason(kind))
 		return
@@ -114,7 +114,7 @@ func (s *Stack) setPathMTU(c *conn, now Time, mtu int) {
 		return
 	}
 	c.sent.loseAll(false)
-	s.arm(c, timerRetransmit, now.Add(c.rto()))
+	s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 	s.wantTransmit(c)
 }
 

@@ -18,6 +18,9 @@ type segment struct {
 	count         int // segments on the wire
 }
 
+// isSynFin reports whether a segment begins and ends a connection at once, as only those of scanners do.
+func (g *segment) isSynFin() bool { return g.Flags.Has(wire.SYN | wire.FIN) }
+
 func (g *segment) tuple() tuple {
 	return tuple{local: g.local, remote: g.remote, localPort: g.DstPort, remotePort: g.SrcPort}
 }
@@ -112,6 +115,10 @@ func (s *Stack) handleTCP(now Time, p *Packet, ip *wire.IP) {
 	s.stats.InSegs += uint64(seg.count)
 	if seg.mark == wire.CE {
 		s.stats.InCEPkts += uint64(seg.count)
+	}
+	if s.cfg.Choices.refuses(&seg) {
+		s.stats.drop(DropSynFin)
+		return
 	}
 	s.dispatch(now, &seg)
 }

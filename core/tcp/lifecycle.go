@@ -197,12 +197,7 @@ func (s *Stack) closeConn(c *conn, _ Time, err error) {
 // once both have sent their FIN. A FIN of ours that is only queued does not count.
 func (s *Stack) resetConn(c *conn, now Time, err error) {
 	if owesReset.has(c.state) || bothClose.has(c.state) && !c.finSent {
-		s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
-			tuple: c.tuple, seq: c.snd.nxt, ack: c.rcv.nxt, flags: wire.RST | wire.ACK,
-			ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,
-			options: timestamps(c.timestampsOn, c.tsNow(now), c.rcv.tsRecent), // RFC 7323 §3.2: "SHOULD be sent in an <RST>"
-		})
-		s.stats.OutRsts++
+		s.pushReset(c, now)
 	}
 	if c.state == StateSynReceived || c.state == StateSynSent {
 		s.stats.AttemptFails++
@@ -210,6 +205,16 @@ func (s *Stack) resetConn(c *conn, now Time, err error) {
 		s.stats.EstabResets++
 	}
 	s.closeConn(c, now, err)
+}
+
+// pushReset sends the peer an RST.
+func (s *Stack) pushReset(c *conn, now Time) {
+	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
+		tuple: c.tuple, seq: c.snd.nxt, ack: c.rcv.nxt, flags: wire.RST | wire.ACK,
+		ttl: c.opt.TTL, trafficClass: c.opt.TrafficClass,
+		options: timestamps(c.timestampsOn, c.tsNow(now), c.rcv.tsRecent), // RFC 7323 §3.2: "SHOULD be sent in an <RST>"
+	})
+	s.stats.OutRsts++
 }
 
 // maybeFree returns the slot of a connection that neither user nor wire needs, once it is in no queue.

@@ -22,6 +22,8 @@ type Options struct {
 	InitialRTO time.Duration
 	// MinRTO is the floor of the retransmission timeout.
 	MinRTO time.Duration
+	// MaxRTO is the ceiling that its backing off ends at (RFC 6298 §2.5), at least a second.
+	MaxRTO time.Duration
 	// RecvBuffer bounds the bytes received and not yet consumed by the user, and so the receive window. Unset, the buffer
 	// tunes itself (Config.RecvBuffer).
 	RecvBuffer int
@@ -80,6 +82,14 @@ func checkDuration(name string, d, high time.Duration) error {
 	return nil
 }
 
+// checkMaxRTO wants a second at least: less is no backing off, and a probe a second is what a dead path can bear.
+func checkMaxRTO(d time.Duration) error {
+	if d != 0 && d < time.Second {
+		return fmt.Errorf("%w: maximum RTO %v is below %v", ErrInvalid, d, time.Second)
+	}
+	return nil
+}
+
 func checkInt(name string, n, low, high int) error {
 	if n != 0 && (n < low || n > high) {
 		return fmt.Errorf("%w: %s %d is outside %d to %d", ErrInvalid, name, n, low, high)
@@ -92,6 +102,8 @@ func (o *Options) Validate() error {
 	for _, err := range []error{
 		checkDuration("initial RTO", o.InitialRTO, maxRTO),
 		checkDuration("minimum RTO", o.MinRTO, maxRTO),
+		checkDuration("maximum RTO", o.MaxRTO, maxRTO),
+		checkMaxRTO(o.MaxRTO),
 		checkDuration("keep-alive", max(o.KeepAlive, 0), maxKeepAlive),
 		checkDuration("keep-alive interval", o.KeepAliveInterval, maxKeepAlive),
 		checkDuration("user timeout", o.UserTimeout, maxKeepAlive),
@@ -137,6 +149,7 @@ func (o Options) withDefaults(d *Options) Options {
 	orDefault(&o.Congestion, d.Congestion)
 	orDefault(&o.InitialRTO, d.InitialRTO)
 	orDefault(&o.MinRTO, d.MinRTO)
+	orDefault(&o.MaxRTO, d.MaxRTO)
 	orDefault(&o.RecvBuffer, d.RecvBuffer)
 	orDefault(&o.SendBuffer, d.SendBuffer)
 	orDefault(&o.KeepAlive, d.KeepAlive)
@@ -170,7 +183,8 @@ func DefaultOptions() Options {
 		Congestion:        CongestionCubic,
 		InitialRTO:        time.Second,            // RFC 6298 §2.1
 		MinRTO:            200 * time.Millisecond, // Linux's; RFC 6298 §2.4 says 1 s, sized for coarse clocks
-		KeepAlive:         -1,                     // off, RFC 9293 MUST-25
+		MaxRTO:            maxRTO,
+		KeepAlive:         -1, // off, RFC 9293 MUST-25
 		KeepAliveInterval: 75 * time.Second,
 		KeepAliveCount:    9,
 		UserTimeout:       15 * time.Minute,  // what Linux's 15 retransmissions come to; RFC 9293 §3.8.3 R2 ≥ 100 s

@@ -89,8 +89,8 @@ func (s *Stack) tellDelivered(c *conn, now Time, e *ackEvent, duplicates, newlyL
 	*a = ackSample{
 		now: now, acked: e.bytes, inFlight: e.priorPipe, pipe: c.pipe(), newlyLost: newlyLost,
 		rtt: e.rtt, minRTT: c.rtt.min(), srtt: c.rtt.srtt,
-		windowLimited: e.priorUna.Less(c.snd.limitedUntil) && !e.congested, paced: c.paced(), inRecovery: c.recovery.phase != phaseOpen,
-		rate: e.rate, delivered: c.rate.delivered,
+		windowLimited: e.priorUna.Less(c.snd.limitedUntil) && !e.congested, inRecovery: c.recovery.phase != phaseOpen,
+		paced: c.paced(), burst: s.cfg.Choices.UnboundedSlowStart, rate: e.rate, delivered: c.rate.delivered,
 	}
 	a.rate.lost = int(c.lost - a.rate.priorLost)
 	switch {
@@ -235,7 +235,7 @@ func (s *Stack) retransmissionTimeout(c *conn, now Time) {
 	c.snd.pacedUntil = now // what was sent before has left the path
 	c.tlp = tlpState{}
 	s.redrawFlowLabel(c)
-	s.arm(c, timerRetransmit, now.Add(c.rto()))
+	s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 	s.wantTransmit(c)
 }
 
@@ -257,7 +257,7 @@ func (s *Stack) synTimeout(c *conn, now Time) {
 	s.stats.SynRetransmits++
 	c.synNow = true
 	s.redrawFlowLabel(c)
-	s.arm(c, timerRetransmit, now.Add(c.rto()))
+	s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 	s.wantTransmit(c)
 }
 
@@ -285,7 +285,7 @@ func (s *Stack) persistTimeout(c *conn, now Time) {
 	} else {
 		c.forcePartial = true
 	}
-	s.arm(c, timerPersist, now.Add(max(c.rto(), minPersist)))
+	s.arm(c, timerPersist, now.Add(max(s.rto(c), minPersist)))
 	s.wantTransmit(c)
 }
 

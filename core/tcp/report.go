@@ -31,15 +31,16 @@ func (s *Stack) report(c *conn, st *Status) {
 		MSS: c.mss, PathMTU: int(c.pathMTU), Timestamps: c.timestampsOn, SACK: c.sackOn, WindowScale: c.windowScaleOn,
 		FastOpen:   c.fastOpened,
 		Congestion: c.opt.Congestion, CongestionState: c.recovery.phase.String(),
-		RTT: c.rtt.srtt, RTTVar: c.rtt.rttvar, MinRTT: c.rtt.min(), RTO: c.rto(), Backoff: int(c.backoff),
+		RTT: c.rtt.srtt, RTTVar: c.rtt.rttvar, MinRTT: c.rtt.min(), RTO: s.rto(c), Backoff: int(c.backoff),
 		DeliveryRate: c.stat.deliveryRate,
 		BytesSent:    c.stat.bytesSent, BytesAcked: c.stat.bytesAcked, BytesReceived: c.recvq.End(),
 		SegmentsSent: c.stat.segmentsSent, SegmentsReceived: c.stat.segmentsReceived,
 		Retransmitted: c.stat.retransmitted, BytesRetrans: c.stat.bytesRetrans, Timeouts: uint64(c.stat.timeouts),
 		FastRecoveries: uint64(c.stat.fastRecoveries), Duplicates: uint64(c.stat.duplicates),
 		Reordered: uint64(c.stat.reordered), ZeroWindowProbes: uint64(c.stat.zeroWindowProbes),
-		ChallengeAcks: uint64(c.stat.challengeAcks),
+		ChallengeAcks: uint64(c.stat.challengeAcks), RecvMSS: int(c.rcv.mss),
 	}
+	st.Unconfirmed = c.fastOpening
 	if c.listener != nil {
 		st.Listener = c.listener.id()
 	}

@@ -3,7 +3,7 @@ package tcp
 import "time"
 
 const (
-	// maxRTO is Linux's. RFC 6298 §2.5 allows any maximum of at least 60 seconds.
+	// maxRTO is Linux's, and the most that Options.MaxRTO may be. RFC 6298 §2.5 allows any maximum of at least 60 seconds.
 	maxRTO = 120 * time.Second
 
 	// rtoGranularity is G of RFC 6298 §2. The clock counts nanoseconds; what is coarse is when a timer fires (the

@@ -27,13 +27,14 @@ const (
 	DropNoMemory
 	DropICMPNoMatch // an ICMP error about nothing that we sent (RFC 5927 §4)
 	DropEarly       // data ahead of the ACK that brings back a SYN cookie
+	DropSynFin      // SYN and FIN in one segment
 	NumDrops
 )
 
 var dropNames = [NumDrops]string{
 	"BadTransportChecksum", "NotOurs", "BadSource", "Fragment", "UnknownProtocol", "SynQueueFull", "AcceptQueueFull",
 	"TooManyConnections", "ReplyQueueFull", "ResetRateLimit", "PAWS", "OutsideWindow", "NoAck", "UnacceptableAck",
-	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch", "Early",
+	"BlindReset", "SynInWindow", "ReassemblyFull", "NoMemory", "ICMPNoMatch", "Early", "SynFin",
 }
 
 func (d Drop) String() string {

@@ -31,6 +31,7 @@ type Status struct {
 	SACK        bool
 	WindowScale bool
 	FastOpen    bool        // data came with the SYN, ours or the peer's, and were taken (RFC 7413)
+	Unconfirmed bool        // accepted by Fast Open, and the ACK of our SYN has not come
 	ECN         ECNFeedback // what the handshake agreed on
 	ECNCapable  bool        // new data is sent with ECT
 	ECNSeen     bool        // a packet came with an ECN codepoint
@@ -60,6 +61,7 @@ type Status struct {
 	Timeouts          uint64
 	FastRecoveries    uint64
 	Duplicates        uint64 // segments received with nothing new
+	RecvMSS           int    // payload of the largest segment received
 	Reordered         uint64 // segments received out of order
 	ZeroWindowProbes  uint64
 	ChallengeAcks     uint64

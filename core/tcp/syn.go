@@ -75,7 +75,7 @@ func (t *synTable) deadline() Time {
 // await starts a record's timer for its SYN-ACK.
 func (s *Stack) await(r *synRecord, now Time) {
 	level := min(r.retries, maxSynLevel)
-	r.retryAt = now.Add(min(s.cfg.Defaults.InitialRTO<<level, maxRTO))
+	r.retryAt = now.Add(min(s.cfg.Defaults.InitialRTO<<level, s.cfg.Defaults.MaxRTO))
 	r.waiting.leave()
 	s.syns.waiting[level].push(&r.waiting, r)
 }
@@ -188,7 +188,8 @@ func (s *Stack) arrivesListen(l *listener, now Time, seg *segment) {
 		return
 	}
 	// "Third, check for a SYN". A FIN beside it is nonsense that scanners send; Linux drops it too.
-	if seg.Flags.Has(wire.FIN) {
+	if seg.isSynFin() && s.cfg.Choices.SynFin != SynFinTaken {
+		s.stats.drop(DropSynFin)
 		return
 	}
 	if l.accept.len() >= l.backlog {
@@ -251,7 +252,7 @@ func (s *Stack) arrivesSynReceived(r *synRecord, now Time, seg *segment) {
 	case seg.Flags.Has(wire.RST):
 		// "Second, check the RST bit": RFC 5961 §3.2 wants the exact sequence number. "If this connection was initiated
 		// with a passive OPEN … then return this connection to LISTEN state".
-		if seg.Seq != rcvNxt {
+		if seg.Seq != rcvNxt && !s.cfg.Choices.ResetInWindow {
 			s.stats.drop(DropBlindReset)
 			s.ackFromSynReceived(r, now)
 			return

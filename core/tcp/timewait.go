@@ -96,13 +96,26 @@ func (s *Stack) ackTimeWait(w *timeWait, now Time) {
 	})
 }
 
+// resetTimeWait answers a SYN as RFC 793 had it (Choices.SynInWindow).
+func (s *Stack) resetTimeWait(w *timeWait, now Time) {
+	s.replies.push(&s.stats, s.cfg.Limits.DroppedReplies, reply{
+		tuple: w.tuple, seq: w.sndNxt, ack: w.rcvNxt, flags: wire.RST | wire.ACK, ttl: w.ttl, trafficClass: w.trafficClass,
+	})
+	s.stats.OutRsts++
+	s.endTimeWait(w, now)
+}
+
 // arrivesTimeWait is RFC 9293 §3.10.7.4 for TIME-WAIT.
 func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 	if seg.Flags.Has(wire.RST) {
 		// RFC 1337 §3 warns of RSTs that cut TIME-WAIT short; RFC 5961 §3.2's exact match keeps old and blind ones out.
-		if seg.Seq == w.rcvNxt {
+		if seg.Seq == w.rcvNxt && !s.cfg.Choices.TimeWaitUnreset {
 			s.endTimeWait(w, now)
 		}
+		return
+	}
+	if seg.Flags.Has(wire.SYN) && s.cfg.Choices.SynInWindow && acceptable(w.rcvNxt, seqnum.Size(w.window), seg) {
+		s.resetTimeWait(w, now)
 		return
 	}
 	if seg.Flags.Has(wire.SYN) && !seg.Flags.Has(wire.ACK) && s.reopens(w, seg) {
@@ -139,6 +152,9 @@ func (s *Stack) arrivesTimeWait(w *timeWait, now Time, seg *segment) {
 // allow it when it can't be an old duplicate. Its timestamp decides that, and where there is none or it is the last one
 // seen, a sequence number beyond all that was used.
 func (s *Stack) reopens(w *timeWait, seg *segment) bool {
+	if s.cfg.Choices.TimeWaitUnopened {
+		return false
+	}
 	if w.tsOn && seg.Options.Set.Has(wire.OptTimestamps) && seg.Options.TSVal != w.tsRecent {
 		return int32(seg.Options.TSVal-w.tsRecent) > 0
 	}

@@ -64,9 +64,9 @@ func (s *Stack) buildSyn(c *conn, now Time, t *Transmit) bool {
 		c.ecn.putSynAckOption(&seg.Options)
 		s.acknowledged(c)
 	}
-	s.attachSynData(c, t, &seg)
+	s.attachSynData(c, now, t, &seg)
 	if !c.timers.on(timerRetransmit) {
-		s.arm(c, timerRetransmit, now.Add(c.rto()))
+		s.arm(c, timerRetransmit, now.Add(s.rto(c)))
 	}
 	s.count(c, 0, 1)
 	s.finish(t, &c.tuple, &seg, c.opt.TTL, c.opt.TrafficClass, c.flowLabel)
@@ -321,7 +321,7 @@ func (s *Stack) awaitWindow(c *conn, now Time) {
 		return
 	}
 	if !c.timers.on(timerPersist) {
-		s.arm(c, timerPersist, now.Add(max(c.rto(), minPersist)))
+		s.arm(c, timerPersist, now.Add(max(s.rto(c), minPersist)))
 	}
 	s.watchProgress(c, now)
 }
@@ -336,7 +336,7 @@ func (s *Stack) watchProgress(c *conn, now Time) {
 
 // leaveIdle is called before data goes out while nothing is outstanding.
 func (s *Stack) leaveIdle(c *conn, now Time) {
-	c.cc.onIdle(now, now.Sub(c.snd.idleSince), c.rto())
+	c.cc.onIdle(now, now.Sub(c.snd.idleSince), s.rto(c))
 	c.snd.progressAt = now
 }
 
@@ -364,7 +364,7 @@ func (c *conn) stampData(now Time) Time {
 // afterData starts timers after data went out, and has it paced.
 func (s *Stack) afterData(c *conn, now Time, n int) {
 	if !c.timers.on(timerRetransmit) {
-		s.arm(c, timerRetransmit, now.Add(c.rto())) // RFC 6298 §5.1
+		s.arm(c, timerRetransmit, now.Add(s.rto(c))) // RFC 6298 §5.1
 	}
 	c.disarm(timerPersist)
 	s.watchProgress(c, now)

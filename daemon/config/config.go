@@ -84,6 +84,7 @@ type TCP struct {
 	CongestionControl string        `yaml:"congestion_control"`
 	InitialRTO        time.Duration `yaml:"initial_rto"`
 	MinRTO            time.Duration `yaml:"min_rto"`
+	MaxRTO            time.Duration `yaml:"max_rto"`
 	RecvBuffer        Size          `yaml:"recv_buffer"` // set, buffers have this size and don't tune themselves
 	SendBuffer        Size          `yaml:"send_buffer"` // likewise
 	KeepAlive         time.Duration `yaml:"keep_alive"`
@@ -179,6 +180,7 @@ func (t *TCP) Options() tcp.Options {
 		Congestion:        congestion,
 		InitialRTO:        t.InitialRTO,
 		MinRTO:            t.MinRTO,
+		MaxRTO:            t.MaxRTO,
 		RecvBuffer:        int(t.RecvBuffer),
 		SendBuffer:        int(t.SendBuffer),
 		KeepAlive:         t.KeepAlive,

@@ -454,6 +454,8 @@ type Options struct {
 	InitialRto *durationpb.Duration `protobuf:"bytes,5,opt,name=initial_rto,json=initialRto,proto3" json:"initial_rto,omitempty"`
 	// The floor of the retransmission timeout (RFC 6298 §2.4). 1 ms to 120 s.
 	MinRto *durationpb.Duration `protobuf:"bytes,6,opt,name=min_rto,json=minRto,proto3" json:"min_rto,omitempty"`
+	// The ceiling of the retransmission timeout as it backs off (RFC 6298 §2.5). 1 s to 120 s.
+	MaxRto *durationpb.Duration `protobuf:"bytes,51,opt,name=max_rto,json=maxRto,proto3" json:"max_rto,omitempty"`
 	// Bytes received and not yet taken by the client, at most; it bounds the receive window. 1 to 2^30 (RFC 7323 §2.3). Never
 	// set, the buffer tunes itself to what the client takes in a round trip.
 	RecvBuffer *uint32 `protobuf:"varint,7,opt,name=recv_buffer,json=recvBuffer,proto3,oneof" json:"recv_buffer,omitempty"`
@@ -575,6 +577,13 @@ func (x *Options) GetInitialRto() *durationpb.Duration {
 func (x *Options) GetMinRto() *durationpb.Duration {
 	if x != nil {
 		return x.MinRto
+	}
+	return nil
+}
+
+func (x *Options) GetMaxRto() *durationpb.Duration {
+	if x != nil {
+		return x.MaxRto
 	}
 	return nil
 }
@@ -3675,7 +3684,7 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x1astarfish/v1/starfish.proto\x12\vstarfish.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port\"\xf3\v\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\xa7\f\n" +
 	"\aOptions\x12\x1e\n" +
 	"\bno_delay\x18\x01 \x01(\bH\x00R\anoDelay\x88\x01\x01\x12 \n" +
 	"\tquick_ack\x18\x02 \x01(\bH\x01R\bquickAck\x88\x01\x01\x12\x17\n" +
@@ -3683,7 +3692,8 @@ const file_starfish_v1_starfish_proto_rawDesc = "" +
 	"\x12congestion_control\x18\x04 \x01(\x0e2\x1e.starfish.v1.CongestionControlH\x03R\x11congestionControl\x88\x01\x01\x12:\n" +
 	"\vinitial_rto\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"initialRto\x122\n" +
-	"\amin_rto\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06minRto\x12$\n" +
+	"\amin_rto\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06minRto\x122\n" +
+	"\amax_rto\x183 \x01(\v2\x19.google.protobuf.DurationR\x06maxRto\x12$\n" +
 	"\vrecv_buffer\x18\a \x01(\rH\x04R\n" +
 	"recvBuffer\x88\x01\x01\x12$\n" +
 	"\vsend_buffer\x18\b \x01(\rH\x05R\n" +
@@ -4090,92 +4100,93 @@ var file_starfish_v1_starfish_proto_depIdxs = []int32{
 	0,  // 0: starfish.v1.Options.congestion_control:type_name -> starfish.v1.CongestionControl
 	45, // 1: starfish.v1.Options.initial_rto:type_name -> google.protobuf.Duration
 	45, // 2: starfish.v1.Options.min_rto:type_name -> google.protobuf.Duration
-	45, // 3: starfish.v1.Options.keep_alive:type_name -> google.protobuf.Duration
-	45, // 4: starfish.v1.Options.keep_alive_interval:type_name -> google.protobuf.Duration
-	45, // 5: starfish.v1.Options.user_timeout:type_name -> google.protobuf.Duration
-	45, // 6: starfish.v1.Options.connect_timeout:type_name -> google.protobuf.Duration
-	1,  // 7: starfish.v1.Options.ecn:type_name -> starfish.v1.Ecn
-	45, // 8: starfish.v1.Options.linger:type_name -> google.protobuf.Duration
-	5,  // 9: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
-	5,  // 10: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
-	6,  // 11: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
-	45, // 12: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
-	40, // 13: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
-	20, // 14: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
-	5,  // 15: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
-	6,  // 16: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
-	43, // 17: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
-	40, // 18: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
-	20, // 19: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
-	14, // 20: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
-	15, // 21: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
-	7,  // 22: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
-	11, // 23: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
-	40, // 24: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
-	17, // 25: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
-	20, // 26: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
-	45, // 27: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
-	2,  // 28: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
-	6,  // 29: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
-	40, // 30: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
-	40, // 31: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
-	43, // 32: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
-	35, // 33: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
-	46, // 34: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
-	45, // 35: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
-	38, // 36: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
-	6,  // 37: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
-	39, // 38: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
-	5,  // 39: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
-	5,  // 40: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
-	3,  // 41: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
-	42, // 42: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
-	4,  // 43: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
-	46, // 44: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
-	44, // 45: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
-	41, // 46: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
-	46, // 47: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
-	5,  // 48: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
-	42, // 49: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
-	0,  // 50: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
-	45, // 51: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
-	45, // 52: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
-	45, // 53: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
-	45, // 54: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
-	45, // 55: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
-	45, // 56: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
-	45, // 57: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
-	7,  // 58: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
-	9,  // 59: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
-	11, // 60: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
-	13, // 61: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
-	18, // 62: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
-	21, // 63: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
-	23, // 64: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
-	25, // 65: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
-	27, // 66: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
-	29, // 67: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
-	31, // 68: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
-	33, // 69: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
-	36, // 70: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
-	8,  // 71: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
-	10, // 72: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
-	12, // 73: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
-	16, // 74: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
-	19, // 75: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
-	22, // 76: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
-	24, // 77: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
-	26, // 78: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
-	28, // 79: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
-	30, // 80: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
-	32, // 81: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
-	34, // 82: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
-	37, // 83: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
-	71, // [71:84] is the sub-list for method output_type
-	58, // [58:71] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	45, // 3: starfish.v1.Options.max_rto:type_name -> google.protobuf.Duration
+	45, // 4: starfish.v1.Options.keep_alive:type_name -> google.protobuf.Duration
+	45, // 5: starfish.v1.Options.keep_alive_interval:type_name -> google.protobuf.Duration
+	45, // 6: starfish.v1.Options.user_timeout:type_name -> google.protobuf.Duration
+	45, // 7: starfish.v1.Options.connect_timeout:type_name -> google.protobuf.Duration
+	1,  // 8: starfish.v1.Options.ecn:type_name -> starfish.v1.Ecn
+	45, // 9: starfish.v1.Options.linger:type_name -> google.protobuf.Duration
+	5,  // 10: starfish.v1.ConnectRequest.remote:type_name -> starfish.v1.Endpoint
+	5,  // 11: starfish.v1.ConnectRequest.local:type_name -> starfish.v1.Endpoint
+	6,  // 12: starfish.v1.ConnectRequest.options:type_name -> starfish.v1.Options
+	45, // 13: starfish.v1.ConnectRequest.timeout:type_name -> google.protobuf.Duration
+	40, // 14: starfish.v1.ConnectResponse.connection:type_name -> starfish.v1.Connection
+	20, // 15: starfish.v1.ConnectResponse.data_socket:type_name -> starfish.v1.DataSocket
+	5,  // 16: starfish.v1.ListenRequest.local:type_name -> starfish.v1.Endpoint
+	6,  // 17: starfish.v1.ListenRequest.options:type_name -> starfish.v1.Options
+	43, // 18: starfish.v1.ListenResponse.listener:type_name -> starfish.v1.Listener
+	40, // 19: starfish.v1.AcceptResponse.connection:type_name -> starfish.v1.Connection
+	20, // 20: starfish.v1.AcceptResponse.data_socket:type_name -> starfish.v1.DataSocket
+	14, // 21: starfish.v1.StreamRequest.open:type_name -> starfish.v1.StreamOpen
+	15, // 22: starfish.v1.StreamRequest.close:type_name -> starfish.v1.StreamClose
+	7,  // 23: starfish.v1.StreamOpen.connect:type_name -> starfish.v1.ConnectRequest
+	11, // 24: starfish.v1.StreamOpen.accept:type_name -> starfish.v1.AcceptRequest
+	40, // 25: starfish.v1.StreamResponse.opened:type_name -> starfish.v1.Connection
+	17, // 26: starfish.v1.StreamResponse.eof:type_name -> starfish.v1.StreamEof
+	20, // 27: starfish.v1.AttachResponse.data_socket:type_name -> starfish.v1.DataSocket
+	45, // 28: starfish.v1.DataSocket.valid_for:type_name -> google.protobuf.Duration
+	2,  // 29: starfish.v1.ShutdownRequest.how:type_name -> starfish.v1.ShutdownHow
+	6,  // 30: starfish.v1.SetOptionsRequest.options:type_name -> starfish.v1.Options
+	40, // 31: starfish.v1.GetConnectionResponse.connection:type_name -> starfish.v1.Connection
+	40, // 32: starfish.v1.ListConnectionsResponse.connections:type_name -> starfish.v1.Connection
+	43, // 33: starfish.v1.ListConnectionsResponse.listeners:type_name -> starfish.v1.Listener
+	35, // 34: starfish.v1.GetStatsResponse.counters:type_name -> starfish.v1.Counter
+	46, // 35: starfish.v1.GetInfoResponse.start_time:type_name -> google.protobuf.Timestamp
+	45, // 36: starfish.v1.GetInfoResponse.uptime:type_name -> google.protobuf.Duration
+	38, // 37: starfish.v1.GetInfoResponse.device:type_name -> starfish.v1.Device
+	6,  // 38: starfish.v1.GetInfoResponse.default_options:type_name -> starfish.v1.Options
+	39, // 39: starfish.v1.GetInfoResponse.limits:type_name -> starfish.v1.Limit
+	5,  // 40: starfish.v1.Connection.local:type_name -> starfish.v1.Endpoint
+	5,  // 41: starfish.v1.Connection.remote:type_name -> starfish.v1.Endpoint
+	3,  // 42: starfish.v1.Connection.state:type_name -> starfish.v1.ConnectionState
+	42, // 43: starfish.v1.Connection.owner:type_name -> starfish.v1.Owner
+	4,  // 44: starfish.v1.Connection.transport:type_name -> starfish.v1.Transport
+	46, // 45: starfish.v1.Connection.open_time:type_name -> google.protobuf.Timestamp
+	44, // 46: starfish.v1.Connection.info:type_name -> starfish.v1.TcpInfo
+	41, // 47: starfish.v1.Connection.end:type_name -> starfish.v1.ConnectionEnd
+	46, // 48: starfish.v1.ConnectionEnd.end_time:type_name -> google.protobuf.Timestamp
+	5,  // 49: starfish.v1.Listener.local:type_name -> starfish.v1.Endpoint
+	42, // 50: starfish.v1.Listener.owner:type_name -> starfish.v1.Owner
+	0,  // 51: starfish.v1.TcpInfo.congestion_control:type_name -> starfish.v1.CongestionControl
+	45, // 52: starfish.v1.TcpInfo.rtt:type_name -> google.protobuf.Duration
+	45, // 53: starfish.v1.TcpInfo.rtt_variation:type_name -> google.protobuf.Duration
+	45, // 54: starfish.v1.TcpInfo.min_rtt:type_name -> google.protobuf.Duration
+	45, // 55: starfish.v1.TcpInfo.rto:type_name -> google.protobuf.Duration
+	45, // 56: starfish.v1.TcpInfo.age:type_name -> google.protobuf.Duration
+	45, // 57: starfish.v1.TcpInfo.last_sent:type_name -> google.protobuf.Duration
+	45, // 58: starfish.v1.TcpInfo.last_received:type_name -> google.protobuf.Duration
+	7,  // 59: starfish.v1.Starfish.Connect:input_type -> starfish.v1.ConnectRequest
+	9,  // 60: starfish.v1.Starfish.Listen:input_type -> starfish.v1.ListenRequest
+	11, // 61: starfish.v1.Starfish.Accept:input_type -> starfish.v1.AcceptRequest
+	13, // 62: starfish.v1.Starfish.Stream:input_type -> starfish.v1.StreamRequest
+	18, // 63: starfish.v1.Starfish.Attach:input_type -> starfish.v1.AttachRequest
+	21, // 64: starfish.v1.Starfish.Shutdown:input_type -> starfish.v1.ShutdownRequest
+	23, // 65: starfish.v1.Starfish.Close:input_type -> starfish.v1.CloseRequest
+	25, // 66: starfish.v1.Starfish.Abort:input_type -> starfish.v1.AbortRequest
+	27, // 67: starfish.v1.Starfish.SetOptions:input_type -> starfish.v1.SetOptionsRequest
+	29, // 68: starfish.v1.Starfish.GetConnection:input_type -> starfish.v1.GetConnectionRequest
+	31, // 69: starfish.v1.Starfish.ListConnections:input_type -> starfish.v1.ListConnectionsRequest
+	33, // 70: starfish.v1.Starfish.GetStats:input_type -> starfish.v1.GetStatsRequest
+	36, // 71: starfish.v1.Starfish.GetInfo:input_type -> starfish.v1.GetInfoRequest
+	8,  // 72: starfish.v1.Starfish.Connect:output_type -> starfish.v1.ConnectResponse
+	10, // 73: starfish.v1.Starfish.Listen:output_type -> starfish.v1.ListenResponse
+	12, // 74: starfish.v1.Starfish.Accept:output_type -> starfish.v1.AcceptResponse
+	16, // 75: starfish.v1.Starfish.Stream:output_type -> starfish.v1.StreamResponse
+	19, // 76: starfish.v1.Starfish.Attach:output_type -> starfish.v1.AttachResponse
+	22, // 77: starfish.v1.Starfish.Shutdown:output_type -> starfish.v1.ShutdownResponse
+	24, // 78: starfish.v1.Starfish.Close:output_type -> starfish.v1.CloseResponse
+	26, // 79: starfish.v1.Starfish.Abort:output_type -> starfish.v1.AbortResponse
+	28, // 80: starfish.v1.Starfish.SetOptions:output_type -> starfish.v1.SetOptionsResponse
+	30, // 81: starfish.v1.Starfish.GetConnection:output_type -> starfish.v1.GetConnectionResponse
+	32, // 82: starfish.v1.Starfish.ListConnections:output_type -> starfish.v1.ListConnectionsResponse
+	34, // 83: starfish.v1.Starfish.GetStats:output_type -> starfish.v1.GetStatsResponse
+	37, // 84: starfish.v1.Starfish.GetInfo:output_type -> starfish.v1.GetInfoResponse
+	72, // [72:85] is the sub-list for method output_type
+	59, // [59:72] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_starfish_v1_starfish_proto_init() }
