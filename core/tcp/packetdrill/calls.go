@@ -15,6 +15,7 @@ type attempt func() (int64, error)
 type begun struct {
 	try      attempt
 	dontWait bool
+	socket   *socket // that it writes to
 }
 
 var calls map[string]func(*runner, *Call) (begun, error)
@@ -31,13 +32,14 @@ func init() {
 		"ioctl": (*runner).callIoctl, "poll": (*runner).callPoll,
 		"epoll_create": (*runner).callEpollCreate, "epoll_create1": (*runner).callEpollCreate,
 		"epoll_ctl": (*runner).callEpollControl, "epoll_wait": (*runner).callEpollWait,
+		"open": (*runner).callOpen, "sendfile": (*runner).callSendfile,
 		"setsockopt": (*runner).callSetsockopt, "getsockopt": (*runner).callGetsockopt,
 	}
 }
 
 // refusedCalls are why calls are refused that scripts know.
 var refusedCalls = map[string]string{
-	"open": "there are no files", "pipe": "there are no pipes", "sendfile": "there are no files", "splice": "there are no pipes",
+	"pipe": "there are no pipes", "splice": "there are no pipes",
 	"dup": "descriptors are the script's own numbers", "select": "poll and epoll are there", "mmap": "there is no memory to map",
 	"kqueue": "poll and epoll are there", "kevent": "poll and epoll are there", "fork": "a script is one process",
 	"sctp_sendmsg": "the engine is TCP", "sctp_recvmsg": "the engine is TCP", "sctp_peeloff": "the engine is TCP",
@@ -198,17 +200,42 @@ func (r *runner) callListen(c *Call) (begun, error) {
 			local = tcp.Endpoint{Addr: r.ours(s.v6)}
 		}
 		// A backlog of n is n+1 connections on Linux and BSD alike.
-		id, err := r.stack.Listen(local, int(max(backlog, 0))+1, &s.options)
-		if err != nil {
+		s.backlog = int(max(backlog, 0)) + 1
+		if err := r.listen(s, local); err != nil {
 			return 0, err
 		}
-		s.listener, r.focus, r.listening = id, nil, s
-		var st tcp.ListenerStatus
-		if err := r.stack.ListenerStatus(id, &st); err == nil {
-			s.local = st.Local
-		}
+		r.focus, r.listening = nil, s
 		return 0, nil
 	})
+}
+
+// listen opens passively.
+func (r *runner) listen(s *socket, local tcp.Endpoint) error {
+	options := s.options
+	options.FastOpen = r.set.serves(s)
+	id, err := r.stack.Listen(local, s.backlog, &options)
+	if err != nil {
+		return err
+	}
+	s.listener = id
+	var st tcp.ListenerStatus
+	if err := r.stack.ListenerStatus(id, &st); err == nil {
+		s.local = st.Local
+	}
+	return nil
+}
+
+// listenAnew lets options that were set behind listen count for what is accepted, as long as nobody has come: listeners of
+// the engine keep theirs.
+func (r *runner) listenAnew(s *socket) error {
+	var st tcp.ListenerStatus
+	if err := r.stack.ListenerStatus(s.listener, &st); err != nil || st.SynQueue > 0 || st.AcceptQueue > 0 {
+		return err
+	}
+	if err := r.stack.CloseListener(r.now, s.listener); err != nil {
+		return err
+	}
+	return r.listen(s, s.local)
 }
 
 func (r *runner) callAccept(c *Call) (begun, error) {
@@ -233,11 +260,14 @@ func (r *runner) callAccept(c *Call) (begun, error) {
 		child := &socket{
 			v6: s.v6, options: s.options, conn: id, nonblocking: flags&constants["SOCK_NONBLOCK"] != 0,
 			lingers: s.lingers, lingerFor: s.lingerFor, keepAlive: s.keepAlive, keepIdle: s.keepIdle,
+			errs: errQueue{zeroCopy: s.errs.zeroCopy, stamping: s.errs.stamping},
 		}
 		st := r.status(child)
 		child.local = st.Local
 		child.flow = r.flowOf(st.Local, st.Remote)
-		return r.install(child, c)
+		fd, err := r.install(child, c)
+		r.observe()
+		return fd, err
 	}}, nil
 }
 
@@ -255,6 +285,12 @@ func (r *runner) callConnect(c *Call) (begun, error) {
 	remote, err := r.endpoint(&c.Args[1], tcp.Endpoint{Addr: r.theirs(s.v6), Port: defaultPort})
 	if err != nil {
 		return begun{}, err
+	}
+	if r.defers(s, remote) {
+		return atOnce(func() (int64, error) {
+			s.deferred = &remote
+			return 0, nil
+		})
 	}
 	first := true
 	return begun{dontWait: s.nonblocking, try: func() (int64, error) {
@@ -282,12 +318,17 @@ func (r *runner) disconnect(s *socket) error {
 	return r.changed()
 }
 
+// source is the address that a socket connects from.
+func (r *runner) source(s *socket) wire.Addr {
+	if s.local.Port != 0 {
+		return s.local.Addr
+	}
+	return r.ours(s.v6)
+}
+
 // open begins to open, and lets nothing leave yet.
 func (r *runner) open(s *socket, remote tcp.Endpoint) error {
-	local := s.local
-	if local.Port == 0 {
-		local.Addr = r.ours(s.v6)
-	}
+	local := tcp.Endpoint{Addr: r.source(s), Port: s.local.Port}
 	id, err := r.stack.Connect(r.now, local, remote, &s.options)
 	if err != nil {
 		return err
@@ -296,7 +337,7 @@ func (r *runner) open(s *socket, remote tcp.Endpoint) error {
 	st := r.status(s)
 	s.local = st.Local
 	s.flow = r.flowOf(st.Local, st.Remote)
-	s.flow.restarted = true
+	s.flow.restarted, s.flow.peerKnown, s.flow.synSent, s.flow.sentTo = true, false, true, 0
 	r.focus = s.flow
 	return nil
 }

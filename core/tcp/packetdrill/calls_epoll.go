@@ -166,5 +166,5 @@ func (r *runner) pollInterests(e *epoll) (ready int64, first interest) {
 // buffer full, which the space that comes after ends.
 func (r *runner) progress(s *socket) uint64 {
 	st := r.status(s)
-	return st.BytesReceived<<24 + s.filled<<4 + uint64(st.State)
+	return (st.BytesReceived+s.errs.told)<<24 + s.filled<<4 + uint64(st.State)
 }

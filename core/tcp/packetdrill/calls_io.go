@@ -10,16 +10,14 @@ import (
 
 // sendFlags and receiveFlags are those that have a meaning here.
 var (
-	sendFlags    = []string{"MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE"}
-	receiveFlags = []string{"MSG_DONTWAIT", "MSG_PEEK", "MSG_WAITALL"}
+	sendFlags    = []string{"MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE", "MSG_FASTOPEN", "MSG_ZEROCOPY"}
+	receiveFlags = []string{"MSG_DONTWAIT", "MSG_PEEK", "MSG_WAITALL", "MSG_NOSIGNAL", "MSG_ERRQUEUE", "MSG_TRUNC"}
 )
 
 // refusedFlags are why flags are refused.
 var refusedFlags = map[string]string{
-	"MSG_ZEROCOPY": "a script's bytes are in no memory of its own",
-	"MSG_ERRQUEUE": "the engine has no error queue",
-	"MSG_EOR":      "the engine keeps no boundaries of records",
-	"MSG_OOB":      "urgent data is delivered in line (RFC 6093 §4)",
+	"MSG_EOR": "the engine keeps no boundaries of records",
+	"MSG_OOB": "urgent data is delivered in line (RFC 6093 §4)",
 }
 
 func checkFlags(flags int64, known []string) error {
@@ -98,6 +96,9 @@ func (r *runner) callRecvmsg(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
+	if flags&constants["MSG_ERRQUEUE"] != 0 {
+		return atOnce(func() (int64, error) { return r.receiveError(c, s) })
+	}
 	control, err := c.receivedControl()
 	if err != nil {
 		return begun{}, err
@@ -151,15 +152,24 @@ func (r *runner) callWrite(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
-	flags, err := c.flagsAt(3, append(sendFlags, "MSG_FASTOPEN"))
+	flags, err := c.flagsAt(3, sendFlags)
 	if err != nil {
 		return begun{}, err
 	}
 	if err := c.checkBuffer(n); err != nil {
 		return begun{}, err
 	}
-	if flags&constants["MSG_FASTOPEN"] != 0 && c.Name == "sendto" {
-		return r.beginFastOpen(c, n, flags)
+	return r.beginWrite(c, n, flags)
+}
+
+// beginWrite is write, or connect and write at once.
+func (r *runner) beginWrite(c *Call, n, flags int64) (begun, error) {
+	s, err := r.socketOf(c)
+	if err != nil {
+		return begun{}, err
+	}
+	if remote, opens, err := r.fastOpens(s, c, flags); opens || err != nil {
+		return r.beginFastOpen(s, remote, c, n, flags)
 	}
 	return r.beginSend(c, n, flags)
 }
@@ -169,7 +179,7 @@ func (r *runner) callWriteVector(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
-	return r.beginSend(c, n, 0)
+	return r.beginWrite(c, n, 0)
 }
 
 func (r *runner) callSendmsg(c *Call) (begun, error) {
@@ -184,7 +194,7 @@ func (r *runner) callSendmsg(c *Call) (begun, error) {
 	if err != nil {
 		return begun{}, err
 	}
-	return r.beginSend(c, n, flags)
+	return r.beginWrite(c, n, flags)
 }
 
 func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
@@ -196,8 +206,17 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 		return begun{}, errno("EINVAL")
 	}
 	left, dontWait := int(n), s.dontWait(flags)
-	more := flags&constants["MSG_MORE"] != 0
-	return begun{dontWait: dontWait, try: func() (int64, error) {
+	more, zeroCopy := flags&constants["MSG_MORE"] != 0, flags&constants["MSG_ZEROCOPY"] != 0
+	done := func(err error) (int64, error) {
+		taken := n - int64(left)
+		if taken > 0 || err == nil {
+			s.errs.wrote(taken, zeroCopy)
+			r.observe()
+			return taken, nil
+		}
+		return 0, err
+	}
+	return begun{dontWait: dontWait, socket: s, try: func() (int64, error) {
 		if more {
 			if err := r.cork(s, true); err != nil {
 				return 0, err
@@ -209,69 +228,46 @@ func (r *runner) beginSend(c *Call, n, flags int64) (begun, error) {
 			err = r.cork(s, false) // what was held back goes with what is new
 		}
 		switch {
-		case errors.Is(err, tcp.ErrWouldBlock) && dontWait && left < int(n):
-			return n - int64(left), nil
+		case errors.Is(err, tcp.ErrWouldBlock) && dontWait:
+			return done(err)
 		case err != nil:
 			return 0, err
 		case left > 0 && !dontWait:
 			return 0, tcp.ErrWouldBlock
 		}
-		return n - int64(left), nil
-	}}, nil
-}
-
-// beginFastOpen is sendto with MSG_FASTOPEN: it opens, and the data go with the SYN if the peer has given a cookie. Otherwise
-// it is connect, and a blocking call sends its data behind the handshake.
-func (r *runner) beginFastOpen(c *Call, n, flags int64) (begun, error) {
-	s, err := r.socketOf(c)
-	if err != nil {
-		return begun{}, err
-	}
-	if len(c.Args) < 5 {
-		return begun{}, failf(ParseError, 0, "sendto wants an address")
-	}
-	remote, err := r.endpoint(&c.Args[4], tcp.Endpoint{Addr: r.theirs(s.v6), Port: defaultPort})
-	if err != nil {
-		return begun{}, err
-	}
-	send, err := r.beginSend(c, n, flags)
-	if err != nil {
-		return begun{}, err
-	}
-	opens := s.conn == 0
-	return begun{dontWait: send.dontWait, try: func() (int64, error) {
-		if opens {
-			opens = false
-			s.options.FastOpen = true
-			if err := r.open(s, remote); err != nil {
-				return 0, err
-			}
-			if r.stack.HasFastOpenCookie(s.local.Addr, remote.Addr) {
-				return send.try()
-			}
-			if err := r.changed(); err != nil {
-				return 0, err
-			}
-			if send.dontWait {
-				return 0, errno("EINPROGRESS")
-			}
-		}
-		if s.connecting {
-			if _, err := r.connectAgain(s, false); err != nil {
-				return 0, err
-			}
-		}
-		return send.try()
+		return done(nil)
 	}}, nil
 }
 
 // cork holds partial segments back while the last send said MSG_MORE, or TCP_CORK is on.
 func (r *runner) cork(s *socket, more bool) error {
+	if more && r.set.dialect == DialectLinux && s.conn != 0 {
+		// Linux holds back for a retransmission timeout, from the first byte on.
+		if s.uncorkAt == 0 {
+			st := r.status(s)
+			s.uncorkAt = r.now.Add(st.RTO)
+			r.wakeAt(s.uncorkAt)
+		}
+	} else {
+		s.uncorkAt = 0
+	}
 	if s.conn == 0 || s.more == more {
 		return nil
 	}
 	s.more = more
 	return r.apply(s)
+}
+
+// uncork lets go of what was held back for long enough.
+func (r *runner) uncork() error {
+	for _, s := range r.sockets {
+		if s.uncorkAt != 0 && s.uncorkAt <= r.now {
+			if err := r.cork(s, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r *runner) callShutdown(c *Call) (begun, error) {
@@ -304,6 +300,13 @@ func (r *runner) callShutdown(c *Call) (begun, error) {
 func ptr[T any](v T) *T { return &v }
 
 func (r *runner) callClose(c *Call) (begun, error) {
+	if fd, err := c.number(0); err == nil && (r.files[fd] || r.epolls[fd] != nil) {
+		return atOnce(func() (int64, error) {
+			delete(r.files, fd)
+			delete(r.epolls, fd)
+			return 0, nil
+		})
+	}
 	s, err := r.socketOf(c)
 	if err != nil {
 		return begun{}, err

@@ -115,6 +115,9 @@ func (r *runner) readiness(e *polled) int64 {
 			always |= constants["POLLERR"]
 		}
 	}
+	if len(s.errs.notes) > 0 {
+		always |= constants["POLLERR"]
+	}
 	return ready&e.events | always
 }
 

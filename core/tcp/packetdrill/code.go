@@ -112,5 +112,13 @@ func (r *runner) value(name string) (float64, error) {
 	if n, ok := constants[name]; ok {
 		return float64(n), nil
 	}
+	switch st := r.statusOf(r.focus); name {
+	case "SK_MEMINFO_RCVBUF":
+		return float64(st.RecvBuffer), nil
+	case "SK_MEMINFO_SNDBUF":
+		return float64(st.SendBuffer), nil
+	case "SK_MEMINFO_BACKLOG", "SK_MEMINFO_DROPS", "SK_MEMINFO_OPTMEM":
+		return 0, nil // the engine has none of these
+	}
 	return 0, failf(Unsupported, 0, "name %s in code", name)
 }

@@ -33,7 +33,9 @@ func (r *runner) command(c *Command) error {
 }
 
 // noMeaning are commands that prepare or clean up what a script of ours never shares: modules, caches, files.
-var noMeaning = []string{"true", ":", "kldload", "kldunload", "modprobe", "rm", "dd", "sync", "exit", "date"}
+var noMeaning = []string{
+	"true", ":", "kldload", "kldunload", "modprobe", "rm", "dd", "sync", "exit", "date", "tcpdump", "pkill", "killall", "tcpdrop",
+}
 
 func (r *runner) simpleCommand(words []string, output string) error {
 	switch name := path.Base(words[0]); {
@@ -57,8 +59,8 @@ func (r *runner) simpleCommand(words []string, output string) error {
 		return r.setting(func() error { return r.set.queueing(words[1:]) })
 	case name == "ethtool" && len(words) > 1 && words[1] == "-K":
 		return nil // segments are compared as they are after all offloads
-	case name == "nstat" && len(words) == 2 && words[1] == "-n":
-		return nil // it only resets what it would print
+	case name == "nstat":
+		return r.resetCounters() // it prints, and begins to count anew
 	default:
 		return failf(Unsupported, 0, "command %s: there is no shell behind a script", name)
 	}
@@ -75,8 +77,10 @@ func (r *runner) setting(change func() error) error {
 		return nil
 	}
 	if r.inUse() {
-		return failf(Unsupported, 0, "a setting of the whole stack while it has connections")
+		r.later = func() error { return failf(Unsupported, 0, "a setting of the whole stack while it has connections") }
+		return nil
 	}
+	r.later = nil
 	return r.restart(r.set)
 }
 
@@ -168,6 +172,9 @@ func (r *runner) linkMTU(words []string) error {
 // question answers a pipeline that counts the sockets in a state, as sockstat … | grep -c TIME_WAIT | grep 1 does.
 func (r *runner) question(p *pipeline) error {
 	name := path.Base(p.stages[0][0])
+	if name == "nstat" {
+		return r.counterQuestion(p)
+	}
 	if name != "sockstat" && name != "netstat" && name != "ss" {
 		return failf(Unsupported, 0, "command %s: there is no shell behind a script", name)
 	}

@@ -72,9 +72,14 @@ func (d Dialect) begin(s *settings) {
 		// that as it is; RFC 8311 §4.3 allows it as an experiment.
 		s.markedControl = true
 		s.config.AccECNOption = tcp.AccECNOptionAlways // tcp_ecn_option=2
+		s.config.Choices.UnboundedSlowStart = true     // its HyStart has no limit for one ACK
 	case DialectFreeBSD:
-		const slop = 200 * time.Millisecond // net.inet.tcp.rexmit_slop is added to every timeout
-		s.options.MinRTO = 30*time.Millisecond + slop
+		s.options.MinRTO, s.options.MaxRTO = 30*time.Millisecond, 64*time.Second
+		s.options.SynRetries, s.options.SynAckRetries = 12, 3
+		s.options.ConnectTimeout = 75 * time.Second
+		s.config.Choices = tcp.Choices{
+			RTOMargin: 200 * time.Millisecond, SynFin: tcp.SynFinTaken, FastOpenAskedOnce: true, TimeWaitUnreset: true,
+		}
 		s.receiveBuffer(64<<10, 2<<20)
 		s.options.SendBuffer = 32 << 10
 		s.options.Congestion = tcp.CongestionReno
@@ -82,6 +87,15 @@ func (d Dialect) begin(s *settings) {
 		s.config.QuickAcks = -1
 		s.anyOrder, s.mssWithOptions = true, true
 	}
+}
+
+// unreachable is the name that a system has for what ICMP said: FreeBSD calls a protocol that isn't there, and what a policy
+// forbids, refused.
+func (d Dialect) unreachable(e errno) errno {
+	if d == DialectFreeBSD && (e == "ENOPROTOOPT" || e == "EHOSTUNREACH") {
+		return "ECONNREFUSED"
+	}
+	return e
 }
 
 // reportedBuffer is what getsockopt says of a buffer of n bytes: Linux doubles what it was set to, FreeBSD rounds the

@@ -95,10 +95,10 @@ func TestRefusals(t *testing.T) {
 		"+0 < . 1:1(0) ack 1 <mp_capable 1>":                                                  "Multipath",
 		"0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 9":                                          "the engine is TCP",
 		"0 socket(..., SOCK_STREAM, IPPROTO_MPTCP) = 9":                                       "IPPROTO_MPTCP",
-		"+0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [1], 4) = 0":                           "no error queue",
+		"+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, [1], 4) = 0":                                   "signs no segments",
 		"+0 send(4, ..., 10, MSG_EOR) = 10":                                                   "no boundaries of records",
-		"+0 open(\"/tmp/x\", O_RDONLY) = 9":                                                   "no files",
-		"+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_busy_time=0}, ...) = 0":                    "tcpi_busy_time",
+		"+0 open(\"/tmp/x\", O_RDWR) = 9":                                                     "files that are written",
+		"+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_rcv_rtt=0}, ...) = 0":                      "tcpi_rcv_rtt",
 		"+0 sendmsg(4, {msg_iov(1)=[{..., 1}], msg_control=[{cmsg_type=SCM_X}]}, 0) = 1":      "SCM_X",
 		"+0 recvmsg(4, {msg_iov(1)=[{..., 1}], msg_control=[{cmsg_type=IP_RECVERR}]}, 0) = 1": "IP_RECVERR",
 	} {

@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"encoding/binary"
 
+	"github.com/MUCZ/Starfish/core/seqnum"
 	"github.com/MUCZ/Starfish/core/tcp"
 	"github.com/MUCZ/Starfish/core/wire"
 	"github.com/MUCZ/Starfish/core/zbuf"
@@ -16,6 +17,8 @@ type engine struct {
 	sent     []sentPacket // left, and not looked at by the script yet
 	transmit tcp.Transmit
 	onChange func() // is called after everything that may have changed a connection
+	// promised is where the window ends that was announced last, by ports.
+	promised map[[2]uint16]promise
 }
 
 // sentPacket is a packet that left.
@@ -25,6 +28,12 @@ type sentPacket struct {
 	seg     wire.Segment
 	options []byte
 	payload int
+}
+
+// promise is a window that was announced, as it stands in a header.
+type promise struct {
+	ack    seqnum.Value
+	window uint16
 }
 
 const (
@@ -38,7 +47,7 @@ const (
 
 // newEngine returns an engine whose stack has not begun.
 func newEngine() *engine {
-	return &engine{pool: zbuf.NewPool(poolLimit), now: startOfTime, onChange: func() {}}
+	return &engine{pool: zbuf.NewPool(poolLimit), now: startOfTime, onChange: func() {}, promised: map[[2]uint16]promise{}}
 }
 
 // restart makes the stack, anew if there was one.
@@ -46,6 +55,8 @@ func (e *engine) restart(s *settings) error {
 	cfg := s.config
 	cfg.Pool = e.pool
 	local := s.local
+	// A listener's SYN-ACKs go by the stack's times.
+	cfg.Defaults = tcp.Options{InitialRTO: s.options.InitialRTO, MaxRTO: s.options.MaxRTO}
 	cfg.Owns = func(a wire.Addr) bool { return a == local[0] || a == local[1] }
 	stack, err := tcp.New(cfg)
 	if err != nil {
@@ -105,6 +116,9 @@ func (e *engine) take(t *tcp.Transmit) error {
 	}
 	p.options = segment[wire.TCPHeaderLen:p.seg.HeaderLen]
 	p.payload = len(segment) - p.seg.HeaderLen
+	if p.seg.Flags.Has(wire.ACK) && !p.seg.Flags.Has(wire.RST) {
+		e.promised[[2]uint16{p.seg.SrcPort, p.seg.DstPort}] = promise{p.seg.Ack, p.seg.Window}
+	}
 	e.sent = append(e.sent, p)
 	return nil
 }

@@ -53,16 +53,21 @@ var freeBSDSettings = map[string]applySetting{
 		s.receiveBuffer(s.recvSpace, int(min(n, tcp.MaxBuffer)))
 		return err
 	},
-	"kern.ipc.soacceptqueue":                             noEffect,
-	"kern.ipc.somaxconn":                                 noEffect,
-	"net.inet.tcp.rexmit_slop":                           noEffect, // the dialect's floor of the timeout has it
-	"net.inet.tcp.rexmit_drop_options":                   asBuilt("0"),
-	"net.inet.tcp.ecn.maxretries":                        asBuilt("1"),
-	"net.inet.tcp.ecn.plusplus":                          asBuilt("0"),
-	"net.inet.tcp.ecn.generalized":                       asBuilt("0"),
-	"net.inet.tcp.icmp_may_rst":                          noEffect, // a script that sees it fails where it does
-	"net.inet.tcp.blackhole":                             asBuilt("0"),
-	"net.inet.tcp.drop_synfin":                           asBuilt("0"),
+	"kern.ipc.soacceptqueue":           noEffect,
+	"kern.ipc.somaxconn":               noEffect,
+	"net.inet.tcp.rexmit_slop":         timeSetting(time.Millisecond, func(s *settings) *time.Duration { return &s.config.Choices.RTOMargin }),
+	"net.inet.tcp.rexmit_drop_options": asBuilt("0"),
+	"net.inet.tcp.ecn.maxretries":      asBuilt("1"),
+	"net.inet.tcp.ecn.plusplus":        asBuilt("0"),
+	"net.inet.tcp.ecn.generalized":     asBuilt("0"),
+	"net.inet.tcp.icmp_may_rst":        switchSetting(func(s *settings) *bool { return &s.config.Choices.PatientOpen }, "0"),
+	"net.inet.tcp.blackhole":           asBuilt("0"),
+	"net.inet.tcp.drop_synfin": func(s *settings, v string) error {
+		if s.config.Choices.SynFin = tcp.SynFinTaken; v != "0" {
+			s.config.Choices.SynFin = tcp.SynFinDropped
+		}
+		return nil
+	},
 	"net.inet.tcp.always_keepalive":                      noEffect, // sockets ask for it by SO_KEEPALIVE
 	"net.inet.tcp.path_mtu_discovery":                    asBuilt("1"),
 	"net.inet.tcp.pmtud_blackhole_detection":             switchSetting(func(s *settings) *bool { return &s.options.NoMTUProbing }, "0"),
@@ -95,8 +100,8 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.nolocaltimewait":                       noEffect,
 	"net.inet.tcp.fast_finwait2_recycle":                 asBuilt("0"),
 	"net.inet.tcp.isn_reseed_interval":                   noEffect,
-	"net.inet.tcp.insecure_rst":                          noEffect, // a script that sees it fails where it does
-	"net.inet.tcp.insecure_syn":                          noEffect, // a script that sees it fails where it does
+	"net.inet.tcp.insecure_rst":                          switchSetting(func(s *settings) *bool { return &s.config.Choices.ResetInWindow }, "1"),
+	"net.inet.tcp.insecure_syn":                          switchSetting(func(s *settings) *bool { return &s.config.Choices.SynInWindow }, "1"),
 	"net.inet.tcp.insecure_ack":                          noEffect, // a script that sees it fails where it does
 	"net.inet.tcp.ack_war_timewindow":                    noEffect, // challenge ACKs are limited by count
 	"net.inet.tcp.ack_war_cnt":                           noEffect,
@@ -106,9 +111,9 @@ var freeBSDSettings = map[string]applySetting{
 	"net.inet.tcp.hostcache.purgenow":                    noEffect, // nothing is remembered of hosts
 	"net.inet.tcp.hostcache.purge":                       noEffect,
 	"net.inet.tcp.hostcache.enable":                      noEffect,
-	"net.inet.tcp.fastopen.client_enable":                noEffect, // a script that sees it fails where it does
-	"net.inet.tcp.fastopen.server_enable":                noEffect,
-	"net.inet.tcp.fastopen.enabled":                      noEffect,
+	"net.inet.tcp.fastopen.client_enable":                fastOpenSwitch(fastOpenClient),
+	"net.inet.tcp.fastopen.server_enable":                fastOpenSwitch(fastOpenServer),
+	"net.inet.tcp.fastopen.enabled":                      fastOpenSwitch(fastOpenServer),
 	"net.inet.tcp.fastopen.setkey":                       noEffect,
 	"net.inet.tcp.fastopen.acceptany":                    noEffect,
 	"net.inet.tcp.fastopen.autokey":                      noEffect,

@@ -26,7 +26,12 @@ func segments(n int, st *tcp.Status) float64 {
 
 // infoFields are the fields of Linux's tcp_info that the engine knows. Counts of segments in flight are made from bytes.
 var infoFields = map[string]func(*tcp.Status) float64{
-	"state":    func(st *tcp.Status) float64 { return float64(constants[linuxStates[st.State]]) },
+	"state": func(st *tcp.Status) float64 {
+		if st.Unconfirmed {
+			return float64(constants["TCP_SYN_RECV"])
+		}
+		return float64(constants[linuxStates[st.State]])
+	},
 	"ca_state": func(st *tcp.Status) float64 { return float64(caState(st)) },
 	"backoff":  func(st *tcp.Status) float64 { return float64(st.Backoff) },
 	"retransmits": func(st *tcp.Status) float64 {
@@ -81,6 +86,12 @@ var infoFields = map[string]func(*tcp.Status) float64{
 	"reordering":    func(*tcp.Status) float64 { return 3 }, // RFC 8985's DupThresh; its window adapts in time, not in segments
 	"advmss":        func(st *tcp.Status) float64 { return float64(st.PathMTU - headers(st)) },
 	"rcv_ooopack":   func(st *tcp.Status) float64 { return float64(st.Reordered) },
+	"probes":        func(st *tcp.Status) float64 { return float64(st.ZeroWindowProbes) },
+	"delivered":     func(st *tcp.Status) float64 { return segments(int(st.BytesAcked)+st.SACKed, st) },
+	"rcv_mss":       func(st *tcp.Status) float64 { return float64(st.RecvMSS) },
+	"rcv_space":     func(st *tcp.Status) float64 { return float64(st.RecvBuffer) },
+	"rcv_ssthresh":  func(st *tcp.Status) float64 { return float64(st.RecvBuffer) },
+	"ato":           func(*tcp.Status) float64 { return 40000 }, // the delayed-ACK time of Config
 }
 
 func caState(st *tcp.Status) int64 {
@@ -120,6 +131,9 @@ func optionBits(st *tcp.Status) float64 {
 
 // info is the value of a tcpi_ field of the connection that the script is about.
 func (r *runner) info(name string) (float64, error) {
+	if v, ok := r.chronicleOf(strings.TrimPrefix(name, "tcpi_"), r.focus); ok {
+		return v, nil
+	}
 	field := infoFields[strings.TrimPrefix(name, "tcpi_")]
 	if field == nil {
 		return 0, failf(Unsupported, 0, "%s", name)
@@ -152,6 +166,9 @@ func (r *runner) compareInfo(s *socket, want *Expr) error {
 		e := &want.Args[i]
 		name, isInfo := strings.CutPrefix(e.Field, "tcpi_")
 		field := infoFields[name]
+		if v, ok := r.chronicleOf(name, s.flow); isInfo && ok {
+			field = func(*tcp.Status) float64 { return v }
+		}
 		if !isInfo || field == nil {
 			return failf(Unsupported, 0, "%s", e.Field)
 		}

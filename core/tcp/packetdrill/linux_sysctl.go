@@ -41,8 +41,8 @@ var linuxSettings = map[string]applySetting{
 	"tcp_recovery":                       asBuilt("1"),
 	"tcp_retrans_collapse":               asBuilt("0"),
 	"tcp_retries2":                       asBuilt("15"),
-	"tcp_rfc1337":                        asBuilt("0"),
-	"tcp_rto_max_ms":                     asBuilt("120000"),
+	"tcp_rfc1337":                        switchSetting(func(s *settings) *bool { return &s.config.Choices.TimeWaitUnreset }, "1"),
+	"tcp_rto_max_ms":                     timeSetting(time.Millisecond, func(s *settings) *time.Duration { return &s.options.MaxRTO }),
 	"tcp_shrink_window":                  asBuilt("0"),
 	"tcp_stdurg":                         asBuilt("0"),
 	"tcp_syncookies":                     synCookies,
@@ -51,7 +51,7 @@ var linuxSettings = map[string]applySetting{
 	"tcp_reordering":                     asBuilt("3"),
 	"tcp_invalid_ratelimit":              invalidRateLimit,
 	"tcp_slow_start_after_idle":          noEffect, // a script that sees it fails where it does
-	"tcp_fastopen":                       noEffect, // likewise
+	"tcp_fastopen":                       fastOpenSetting,
 	"tcp_fastopen_key":                   noEffect, // likewise
 	"tcp_fastopen_blackhole_timeout_sec": noEffect,
 	"tcp_ecn_fallback":                   noEffect,

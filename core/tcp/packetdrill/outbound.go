@@ -44,8 +44,8 @@ func (r *runner) flowFor(p *Packet) *flow {
 		}
 		f = r.flowOf(local, tcp.Endpoint{Addr: r.theirs(v6), Port: uint16(firstPeerPort + len(r.flows))})
 	}
-	if opens {
-		f.restarted = true
+	if opens && (!f.synSent || r.statusOf(f).State != tcp.StateSynSent) {
+		f.restarted, f.synSent = true, false
 	}
 	r.focus = f
 	return f
@@ -81,8 +81,12 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	}
 	f := r.flowOfSent(got)
 	if want.Segment.Flags.Has(wire.SYN) && got.seg.Flags.Has(wire.SYN) {
-		f.learn(want.Segment.Seq, got.seg.Seq)
+		if want.Segment.AnySeq {
+			want.Segment.Seq = 0
+		}
+		f.learn(want.Segment.Seq, got.seg.Seq, got.seg.Flags)
 	}
+	want = r.set.leeway(f, want, got)
 	why := r.compare(f, want, got)
 	if why == "" && want.SrcPort != 0 && (want.SrcPort != int(got.seg.SrcPort) || want.DstPort != int(got.seg.DstPort)) {
 		why = "ports"
@@ -93,7 +97,10 @@ func (r *runner) outbound(e *Event, first, last tcp.Time) error {
 	if why != "" {
 		return failf(WrongPacket, 0, "%s: left %s, want %s", why, f.format(got, true), describe(want))
 	}
-	f.sentTo = seqnum.Max(f.sentTo, got.seg.Seq.Add(seqnum.Size(got.payload)))
+	f.matched(got)
+	if r.set.acknowledgedSooner(f, want, got) {
+		earliest = earliest.Add(-longestDelay)
+	}
 	if got.at < earliest || got.at > latest {
 		return failf(WrongTime, 0, "%s left at %v, %v off", describe(want), got.at.Sub(startOfTime), got.at.Sub(first))
 	}

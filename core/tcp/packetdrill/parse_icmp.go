@@ -12,7 +12,7 @@ var icmpNames = map[bool]map[string]icmpName{
 	false: {
 		"unreachable": {wire.ICMPUnreachable, map[string]uint8{
 			"net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3, "frag_needed": 4,
-			"source_route_failed": 5, "net_unknown": 6, "host_unknown": 7, "source_host_isolated": 8, "net_prohibited": 9,
+			"source_route_failed": 5, "net_unreachable_for_type_of_service": 11, "host_unreachable_for_type_of_service": 12, "net_unknown": 6, "host_unknown": 7, "source_host_isolated": 8, "net_prohibited": 9,
 			"host_prohibited": 10, "net_unreachable_for_tos": 11, "host_unreachable_for_tos": 12, "packet_filtered": 13,
 			"host_precedence_violation": 14, "precedence_violation": 14, "precedence_cutoff": 15, "comm_prohibited": 13, "proto_unreachable": 2,
 		}},
@@ -27,7 +27,7 @@ var icmpNames = map[bool]map[string]icmpName{
 		"address_mask_request": {17, nil},
 		"address_mask_reply":   {18, nil},
 		"time_exceeded": {wire.ICMPTimeExceeded, map[string]uint8{
-			"exc_ttl": 0, "exc_fragtime": 1, "exceeded_ttl": 0, "exceeded_frag_time": 1,
+			"exc_ttl": 0, "exc_fragtime": 1, "exceeded_ttl": 0, "exceeded_frag_time": 1, "ttl_exceeded_in_transit": 0, "frag_reass_exceeded": 1,
 		}},
 		"parameter_problem": {wire.ICMPParameterProblem, map[string]uint8{
 			"header_field": 0, "pointer_indicates_error": 0, "missing_option": 1, "missing_required_option": 1, "bad_length": 2,
@@ -42,6 +42,7 @@ var icmpNames = map[bool]map[string]icmpName{
 		"echo_reply":     {129, nil},
 		"time_exceeded": {wire.ICMPv6TimeExceeded, map[string]uint8{
 			"exc_hopcount": 0, "exc_fragtime": 1, "exceeded_hop_limit": 0, "exceeded_frag_time": 1,
+			"hop_limit_exceeded_in_transit": 0, "ttl_exceeded_in_transit": 0, "frag_reass_exceeded": 1,
 		}},
 		"parameter_problem": {wire.ICMPv6ParameterProblem, map[string]uint8{
 			"header_field": 0, "unknown_next_header": 1, "unknown_option": 2,

@@ -26,6 +26,9 @@ const (
 // known systems use.
 const cookieLen = 8
 
+// ownCookie is what Linux's scripts call the cookie that a listener of ours gives.
+const ownCookie = "TFO_COOKIE"
+
 // maxOptions is what a TCP header holds.
 const maxOptions = 40
 
@@ -161,7 +164,7 @@ func (p *parser) cookieOption(kind byte, body []byte, args []string) (Option, er
 		return Option{Kind: kind, Body: body}, nil
 	}
 	text := args[0]
-	if value, ok := p.defines[text]; ok {
+	if value, ok := p.defines[text]; ok && text != ownCookie {
 		text = value
 	}
 	cookie, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))

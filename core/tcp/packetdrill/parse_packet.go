@@ -125,7 +125,11 @@ func (p *parser) segment() (*Segment, error) {
 		return nil, err
 	}
 	var err error
-	if isDigit(p.peek()) {
+	if seg.AnySeq = p.accept("..."); seg.AnySeq {
+		if seg.Len, err = p.length(); err != nil {
+			return nil, err
+		}
+	} else if isDigit(p.peek()) {
 		if seg.Seq, seg.Len, err = p.sequence(); err != nil {
 			return nil, err
 		}
@@ -230,6 +234,18 @@ func (p *parser) sequence() (first uint32, length int, err error) {
 		return 0, 0, p.errorf("%d:%d are not %d bytes", first, end, n)
 	}
 	return first, int(n), nil
+}
+
+// length reads (length).
+func (p *parser) length() (int, error) {
+	if err := p.expect("("); err != nil {
+		return 0, err
+	}
+	n, err := p.uint16()
+	if err != nil {
+		return 0, err
+	}
+	return int(n), p.expect(")")
 }
 
 func (p *parser) uint32() (uint32, error) {

@@ -18,6 +18,7 @@ type runner struct {
 
 	sockets   map[int64]*socket
 	epolls    map[int64]*epoll
+	files     map[int64]bool
 	flows     []*flow
 	focus     *flow   // the connection that packets are of which don't say
 	listening *socket // the last one
@@ -26,8 +27,10 @@ type runner struct {
 	waiting []*pendingCall
 	wakes   []tcp.Time // deadlines of poll calls
 	names   map[string]float64
+	counted tcp.Stats         // when nstat was called last
 	cookies map[string][]byte // Fast Open cookies by the name that the script has for them
 	failure error             // of a blocked call
+	later   func() error      // why nothing may happen any more: a setting that has to wait for a new stack
 
 	retrying, again bool
 }
@@ -88,7 +91,7 @@ func withStandard(defines map[string]string) map[string]string {
 
 func newRunner(opt *Options) *runner {
 	return &runner{
-		engine: newEngine(), opt: opt, set: newSettings(opt), sockets: map[int64]*socket{}, epolls: map[int64]*epoll{},
+		engine: newEngine(), opt: opt, set: newSettings(opt), sockets: map[int64]*socket{}, epolls: map[int64]*epoll{}, files: map[int64]bool{},
 		names: map[string]float64{}, cookies: map[string][]byte{},
 	}
 }
@@ -114,12 +117,18 @@ func (r *runner) prepare(src string, script *Script) error {
 		r.set.dialect = dialectOf(src)
 	}
 	r.set.dialect.begin(r.set)
+	if _, ok := withStandard(r.opt.Defines)["STANDARD"]; ok && r.set.dialect == DialectFreeBSD {
+		r.set.config.Choices.TimeWaitUnopened = true // its scripts' reading of the RFCs; the system itself does reopen
+	}
 	for _, s := range r.opt.Settings {
 		if err := r.set.sysctl(s.Name, s.Value); err != nil {
 			return err
 		}
 	}
-	r.onChange = r.retry
+	r.onChange = func() {
+		r.observe()
+		r.retry()
+	}
 	r.last = r.now
 	for i := range script.Init {
 		if err := r.command(&script.Init[i]); err != nil {
@@ -154,6 +163,9 @@ func (r *runner) event(e *Event) error {
 			return err
 		}
 	}
+	if err := r.waitsForStack(e); err != nil {
+		return err
+	}
 	base := r.last
 	if !e.At.Relative {
 		base = startOfTime
@@ -181,12 +193,28 @@ func (r *runner) event(e *Event) error {
 	}
 }
 
+// waitsForStack says why an event can't happen: settings of the whole stack were changed while it had connections, which is
+// no matter as long as nothing comes but their end.
+func (r *runner) waitsForStack(e *Event) error {
+	if r.later == nil || e.Command != nil || e.Call != nil && e.Call.Name == "close" {
+		return nil
+	}
+	if !r.inUse() {
+		r.later = nil
+		return r.restart(r.set)
+	}
+	return r.later()
+}
+
 // advanceTo moves the clock to end, and wakes blocked polls on the way.
 func (r *runner) advanceTo(end tcp.Time) error {
 	for len(r.wakes) > 0 && r.wakes[0] <= end {
 		wake := r.wakes[0]
 		r.wakes = r.wakes[1:]
 		if err := r.advance(wake); err != nil {
+			return err
+		}
+		if err := r.uncork(); err != nil {
 			return err
 		}
 		r.retry()
@@ -201,19 +229,6 @@ func (r *runner) advanceTo(end tcp.Time) error {
 func (r *runner) wakeAt(t tcp.Time) {
 	i, _ := slices.BinarySearch(r.wakes, t)
 	r.wakes = slices.Insert(r.wakes, i, t)
-}
-
-// inbound lets a packet arrive.
-func (r *runner) inbound(p *Packet) error {
-	f := r.flowFor(p)
-	if p.ICMP != nil {
-		return r.deliver(f.inboundICMP(p.ICMP), 0)
-	}
-	size := 0
-	if r.set.mss > 0 && p.Segment.Len > r.set.mss {
-		size = r.set.mss
-	}
-	return r.deliver(f.inbound(p, r.cookies), size)
 }
 
 // systemCall begins a call, and waits for its end unless the script says that it ends later.

@@ -87,6 +87,7 @@ const (
 type Segment struct {
 	Flags      wire.Flags
 	Seq        uint32
+	AnySeq     bool // ...(0)
 	Len        int
 	HasAck     bool
 	AnyAck     bool

@@ -54,12 +54,13 @@ type settings struct {
 	recvSpace      int  // what SO_RCVBUF says of a socket that did not set it; 0: its buffer
 	markedControl  bool // scripts want ECT(0) on what carries no new data
 	mssWithOptions bool // MSS is reported with the bytes that options take
+	fastOpen       fastOpenModes
 }
 
 const defaultTolerance = 4 * time.Millisecond
 
 func newSettings(o *Options) *settings {
-	s := &settings{dialect: o.Dialect, options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush}
+	s := &settings{dialect: o.Dialect, options: tcp.DefaultOptions(), tolerance: o.Tolerance, anyOrder: o.IgnoreOptionOrder, anyPush: o.IgnorePush, fastOpen: defaultFastOpenModes}
 	s.options.NoMTUProbing, s.options.NoPacing = true, true // as in Linux unless a script asks for it
 	// Buffers tune themselves only for scripts that are about it: the others see one window and one window scale.
 	s.options.RecvBuffer, s.options.SendBuffer = 4<<20, 4<<20
@@ -88,7 +89,7 @@ var programLines = map[string]bool{
 	"gateway_ip": true, "netmask_ip": true, "init_scripts": true, "non_fatal": true, "speed": true, "verbose": true, "strict": true,
 	"debug": true, "tun_dev": true, "persistent_tun_dev": true, "fm_filter": true, "no_cleanup": true, "code_sockopt": true,
 	"code_format": true, "code_command": true, "wire_client_dev": true, "live_bind_port": true, "live_connect_port": true,
-	"bind_port": true, "connect_port": true,
+	"bind_port": true, "connect_port": true, "strict_segments": true,
 	"send_omit_free": true, // no buffer is used twice
 }
 

@@ -18,18 +18,25 @@ type socket struct {
 	flow        *flow
 
 	listener tcp.ListenerID
+	backlog  int
 	conn     tcp.ConnID
 
 	connecting bool          // connect was called, and nobody was told how it went
 	reported   bool          // the error that ended the connection was told
 	lingers    bool          // SO_LINGER is on
+	err        error         // that ended the connection, where the engine has none
 	keepAlive  bool          // SO_KEEPALIVE is on
 	more       bool          // the last send said MSG_MORE
+	uncorkAt   tcp.Time      // when what it holds back goes all the same; 0: not, or never
 	inq        bool          // TCP_INQ is on
+	fastOpen   bool          // TCP_FASTOPEN_CONNECT is on
+	deferred   *tcp.Endpoint // connect was called, and the SYN waits for the first write
 	filled     uint64        // sends that found the buffer full
 	lingerFor  int64         // of SO_LINGER, seconds
 	keepIdle   time.Duration // of TCP_KEEPIDLE; 0 when not set
-	peeked     zbuf.Chain    // received, not read by the script yet
+	errs       errQueue
+	chronicle  chronicle
+	peeked     zbuf.Chain // received, not read by the script yet
 }
 
 // status reports the connection's state, CLOSED when there is none.
@@ -43,6 +50,10 @@ func (r *runner) status(s *socket) (st tcp.Status) {
 // pendingError takes the error that ended the connection, once.
 func (r *runner) pendingError(s *socket) error {
 	st := r.status(s)
+	if s.err != nil && s.conn != 0 && !s.reported {
+		s.reported = true
+		return s.err
+	}
 	if s.conn == 0 || st.State != tcp.StateClosed || st.Err == nil || s.reported {
 		return nil
 	}
@@ -95,8 +106,12 @@ func (r *runner) receiveNone(s *socket, err error) (int64, error) {
 	if pending := r.pendingError(s); pending != nil {
 		return 0, pending
 	}
-	if st := r.status(s); st.State == tcp.StateClosed {
+	st := r.status(s)
+	switch {
+	case st.State == tcp.StateClosed:
 		return 0, nil // the error was told: the end of the stream
+	case opening(&st):
+		return 0, tcp.ErrWouldBlock
 	}
 	return 0, err
 }
@@ -111,8 +126,7 @@ func (r *runner) send(s *socket, n int) (int, error) {
 		return 0, errno("EPIPE")
 	}
 	st := r.status(s)
-	opening := st.State == tcp.StateSynSent || st.State == tcp.StateSynReceived
-	if opening && !(s.options.FastOpen && r.stack.HasFastOpenCookie(st.Local.Addr, st.Remote.Addr)) {
+	if opening(&st) {
 		return 0, tcp.ErrWouldBlock
 	}
 	if err := r.pendingError(s); err != nil {
@@ -121,6 +135,16 @@ func (r *runner) send(s *socket, n int) (int, error) {
 	if st.State == tcp.StateClosed {
 		return 0, errno("EPIPE")
 	}
+	return r.queue(s, n)
+}
+
+// opening says whether a handshake that we began is going on.
+func opening(st *tcp.Status) bool {
+	return st.State == tcp.StateSynSent || st.State == tcp.StateSynReceived
+}
+
+// queue hands n bytes to the engine, and reports how many it took.
+func (r *runner) queue(s *socket, n int) (int, error) {
 	var data zbuf.Chain
 	zeros := make([]byte, min(n, r.stack.SendSpace(s.conn)))
 	if data.Append(r.pool, zeros) < len(zeros) {
@@ -134,6 +158,7 @@ func (r *runner) send(s *socket, n int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	s.errs.written += uint64(sent)
 	if sent < n {
 		s.filled++
 	}
@@ -152,6 +177,9 @@ func (r *runner) release(s *socket) error {
 	case s.conn != 0 && s.lingers && s.lingerFor == 0:
 		_ = r.stack.Abort(r.now, s.conn)
 	case s.conn != 0:
+		if r.set.dialect == DialectFreeBSD {
+			_ = r.stack.CloseRead(r.now, s.conn) // its close throws away what was not read; others answer that by RST
+		}
 		_ = r.stack.Close(r.now, s.conn)
 	}
 	return r.changed()

@@ -1,6 +1,7 @@
 package packetdrill
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/MUCZ/Starfish/core/tcp"
@@ -44,36 +45,44 @@ func duration(unit time.Duration, field func(*socket) *time.Duration) sockopt {
 // ignored is an option whose every value leaves the engine as it is.
 var ignored = sockopt{set: func(*runner, *socket, int64) error { return nil }}
 
+const defaultMSS = 536 // what TCP_MAXSEG says before there is a connection (RFC 9293 §3.7.1, MUST-15)
+
 const defaultKeepIdle = 2 * time.Hour // RFC 9293 §3.8.4, MUST-28
 
 var socketOptions = map[optionKey]sockopt{
-	{"SOL_SOCKET", "SO_REUSEADDR"}:       ignored,
-	{"SOL_SOCKET", "SO_REUSEPORT"}:       ignored,
-	{"SOL_SOCKET", "SO_PRIORITY"}:        ignored,
-	{"SOL_SOCKET", "SO_ERROR"}:           {get: func(*runner, *socket) int64 { return 0 }}, // see getError
-	{"SOL_SOCKET", "SO_SNDBUF"}:          bufferSize(false),
-	{"SOL_SOCKET", "SO_RCVBUF"}:          bufferSize(true),
-	{"SOL_SOCKET", "SO_SNDBUFFORCE"}:     bufferSize(false),
-	{"SOL_SOCKET", "SO_RCVBUFFORCE"}:     bufferSize(true),
-	{"SOL_IPV6", "IPV6_V6ONLY"}:          ignored,
-	{"SOL_IPV6", "IPV6_RECVTCLASS"}:      refused("the engine does not tell of headers"),
-	{"SOL_IPV6", "IPV6_AUTOFLOWLABEL"}:   ignored,
-	{"SOL_SOCKET", "SO_OOBINLINE"}:       ignored, // as urgent data always is
-	{"SOL_SOCKET", "SO_NOSIGPIPE"}:       ignored,
-	{"SOL_SOCKET", "SO_REUSEPORT_LB"}:    ignored,
-	{"SOL_SOCKET", "SO_DONTROUTE"}:       ignored,
-	{"SOL_SOCKET", "SO_RCVTIMEO"}:        refused("calls block as long as the script says"),
-	{"SOL_SOCKET", "SO_SNDTIMEO"}:        refused("calls block as long as the script says"),
-	{"SOL_TCP", "TCP_MAXUNACKTIME"}:      duration(time.Second, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
-	{"SOL_IP", "IP_FREEBIND"}:            ignored,
-	{"SOL_IP", "IP_RECVERR"}:             refused("the engine has no error queue"),
-	{"SOL_IP", "IP_RECVTOS"}:             refused("the engine does not tell of headers"),
-	{"SOL_SOCKET", "SO_DEBUG"}:           ignored,
-	{"SOL_SOCKET", "SO_MARK"}:            ignored,
-	{"SOL_SOCKET", "SO_TXREHASH"}:        ignored,
-	{"SOL_SOCKET", "SO_RCVLOWAT"}:        refused("readers are woken by every byte"),
-	{"SOL_SOCKET", "SO_ZEROCOPY"}:        ignored, // what asks for it is refused
-	{"SOL_SOCKET", "SO_TIMESTAMPING"}:    refused("the engine has no error queue"),
+	{"SOL_SOCKET", "SO_REUSEADDR"}:     ignored,
+	{"SOL_SOCKET", "SO_REUSEPORT"}:     ignored,
+	{"SOL_SOCKET", "SO_PRIORITY"}:      ignored,
+	{"SOL_SOCKET", "SO_ERROR"}:         {get: func(*runner, *socket) int64 { return 0 }}, // see getError
+	{"SOL_SOCKET", "SO_SNDBUF"}:        bufferSize(false),
+	{"SOL_SOCKET", "SO_RCVBUF"}:        bufferSize(true),
+	{"SOL_SOCKET", "SO_SNDBUFFORCE"}:   bufferSize(false),
+	{"SOL_SOCKET", "SO_RCVBUFFORCE"}:   bufferSize(true),
+	{"SOL_IPV6", "IPV6_V6ONLY"}:        ignored,
+	{"SOL_IPV6", "IPV6_RECVTCLASS"}:    refused("the engine does not tell of headers"),
+	{"SOL_IPV6", "IPV6_AUTOFLOWLABEL"}: ignored,
+	{"SOL_SOCKET", "SO_OOBINLINE"}:     ignored, // as urgent data always is
+	{"SOL_SOCKET", "SO_NOSIGPIPE"}:     ignored,
+	{"SOL_SOCKET", "SO_REUSEPORT_LB"}:  ignored,
+	{"SOL_SOCKET", "SO_DONTROUTE"}:     ignored,
+	{"SOL_SOCKET", "SO_RCVTIMEO"}:      refused("calls block as long as the script says"),
+	{"SOL_SOCKET", "SO_SNDTIMEO"}:      refused("calls block as long as the script says"),
+	{"SOL_TCP", "TCP_MAXUNACKTIME"}:    duration(time.Second, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
+	{"SOL_IP", "IP_FREEBIND"}:          ignored,
+	{"SOL_IP", "IP_RECVERR"}:           refused("the engine has no error queue"),
+	{"SOL_IP", "IP_RECVTOS"}:           refused("the engine does not tell of headers"),
+	{"SOL_SOCKET", "SO_DEBUG"}:         ignored,
+	{"SOL_SOCKET", "SO_MARK"}:          ignored,
+	{"SOL_SOCKET", "SO_TXREHASH"}:      ignored,
+	{"SOL_SOCKET", "SO_RCVLOWAT"}:      refused("readers are woken by every byte"),
+	{"SOL_SOCKET", "SO_ZEROCOPY"}:      flag(func(s *socket) *bool { return &s.errs.zeroCopy }),
+	{"SOL_SOCKET", "SO_TIMESTAMPING"}: {
+		set: func(_ *runner, s *socket, n int64) error {
+			s.errs.stamping, s.errs.keyBase = n, s.errs.written
+			return nil
+		},
+		get: func(_ *runner, s *socket) int64 { return s.errs.stamping },
+	},
 	{"SOL_SOCKET", "SO_TIMESTAMP"}:       refused("the engine does not tell when bytes arrived"),
 	{"SOL_SOCKET", "SO_TIMESTAMPNS"}:     refused("the engine does not tell when bytes arrived"),
 	{"SOL_SOCKET", "SO_BUSY_POLL"}:       ignored,
@@ -86,17 +95,24 @@ var socketOptions = map[optionKey]sockopt{
 		set: setNoDelay,
 		get: func(_ *runner, s *socket) int64 { return oneIf(s.options.NoDelay) },
 	},
-	{"SOL_TCP", "TCP_FASTOPEN"}:     flag(func(s *socket) *bool { return &s.options.FastOpen }), // how many may wait is the engine's
-	{"SOL_TCP", "TCP_CORK"}:         flag(func(s *socket) *bool { return &s.options.Cork }),
-	{"SOL_TCP", "TCP_QUICKACK"}:     flag(func(s *socket) *bool { return &s.options.QuickAck }),
-	{"SOL_TCP", "TCP_KEEPIDLE"}:     duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
-	{"SOL_TCP", "TCP_KEEPINTVL"}:    duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
-	{"SOL_TCP", "TCP_KEEPCNT"}:      wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
-	{"SOL_TCP", "TCP_SYNCNT"}:       wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
-	{"SOL_TCP", "TCP_USER_TIMEOUT"}: duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
+	{"SOL_TCP", "TCP_FASTOPEN"}:         flag(func(s *socket) *bool { return &s.options.FastOpen }), // how many may wait is the engine's
+	{"SOL_TCP", "TCP_FASTOPEN_CONNECT"}: flag(func(s *socket) *bool { return &s.fastOpen }),
+	{"SOL_TCP", "TCP_FASTOPEN_KEY"}:     refused("cookies are made with the stack's own secret"),
+	{"SOL_TCP", "TCP_CORK"}:             flag(func(s *socket) *bool { return &s.options.Cork }),
+	{"SOL_TCP", "TCP_QUICKACK"}:         flag(func(s *socket) *bool { return &s.options.QuickAck }),
+	{"SOL_TCP", "TCP_KEEPIDLE"}:         duration(time.Second, func(s *socket) *time.Duration { return &s.keepIdle }),
+	{"SOL_TCP", "TCP_KEEPINTVL"}:        duration(time.Second, func(s *socket) *time.Duration { return &s.options.KeepAliveInterval }),
+	{"SOL_TCP", "TCP_KEEPCNT"}:          wholeNumber(func(s *socket) *int { return &s.options.KeepAliveCount }),
+	{"SOL_TCP", "TCP_SYNCNT"}:           wholeNumber(func(s *socket) *int { return &s.options.SynRetries }),
+	{"SOL_TCP", "TCP_USER_TIMEOUT"}:     duration(time.Millisecond, func(s *socket) *time.Duration { return &s.options.UserTimeout }),
 	{"SOL_TCP", "TCP_MAXSEG"}: {
 		set: func(_ *runner, s *socket, n int64) error { s.options.MaxSegment = int(n); return nil },
-		get: func(r *runner, s *socket) int64 { return int64(r.set.reportedMSS(ptr(r.status(s)))) },
+		get: func(r *runner, s *socket) int64 {
+			if s.conn == 0 {
+				return int64(cmp.Or(s.options.MaxSegment, defaultMSS))
+			}
+			return int64(r.set.reportedMSS(ptr(r.status(s))))
+		},
 	},
 	{"SOL_TCP", "TCP_INFO"}:   {get: func(*runner, *socket) int64 { return 0 }},
 	{"SOL_TCP", "TCP_NOPUSH"}: flag(func(s *socket) *bool { return &s.options.Cork }),
@@ -291,6 +307,9 @@ func (r *runner) apply(s *socket) error {
 			}
 		}
 	}
+	if s.listener != 0 {
+		return r.listenAnew(s)
+	}
 	if s.conn == 0 {
 		return nil
 	}
@@ -345,7 +364,7 @@ func (r *runner) getError(s *socket, want *Expr) (int64, error) {
 	got := "0"
 	if err := r.pendingError(s); err != nil {
 		e, _ := errnoOf(err)
-		got = string(e)
+		got = string(r.set.dialect.unreachable(e))
 	}
 	if want.Kind == ExprList && len(want.Args) == 1 {
 		want = &want.Args[0]

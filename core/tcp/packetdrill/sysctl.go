@@ -140,7 +140,12 @@ var ownSettings = map[string]applySetting{
 		s.config.Limits.ReceiveMemory, err = number(v, 1)
 		return err
 	},
-	"any_option_order": switchSetting(func(s *settings) *bool { return &s.anyOrder }, "1"),
+	"time_wait_unopened":   switchSetting(func(s *settings) *bool { return &s.config.Choices.TimeWaitUnopened }, "1"),
+	"time_wait_unreset":    switchSetting(func(s *settings) *bool { return &s.config.Choices.TimeWaitUnreset }, "1"),
+	"asked_once":           switchSetting(func(s *settings) *bool { return &s.config.Choices.FastOpenAskedOnce }, "1"),
+	"unbounded_slow_start": switchSetting(func(s *settings) *bool { return &s.config.Choices.UnboundedSlowStart }, "1"),
+	"max_rto_us":           timeSetting(time.Microsecond, func(s *settings) *time.Duration { return &s.options.MaxRTO }),
+	"any_option_order":     switchSetting(func(s *settings) *bool { return &s.anyOrder }, "1"),
 }
 
 // tuneSetting takes the first size of a buffer and the largest, and leaves it to tune itself.
