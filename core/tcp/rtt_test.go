@@ -92,8 +92,14 @@ func TestRTTEstimatorScalesByExpectedSamples(t *testing.T) {
 		t.Errorf("SRTT %v with 1 sample a round trip, %v with %d", one.srtt, many.srtt, n)
 	}
 	for _, tt := range []struct{ flight, acked, mss, want int }{
-		{0, 1460, 1460, 1}, {1460, 1460, 1460, 1}, {2920, 1460, 1460, 1}, {2921, 1460, 1460, 2}, {146000, 1460, 1460, 50},
-		{146000, 2920, 1460, 50}, {146000, 65_700, 1460, 3}, {65_700, 65_700, 1460, 1},
+		{0, 1460, 1460, 1},
+		{1460, 1460, 1460, 1},
+		{2920, 1460, 1460, 1},
+		{2921, 1460, 1460, 2},
+		{146000, 1460, 1460, 50},
+		{146000, 2920, 1460, 50},
+		{146000, 65_700, 1460, 3},
+		{65_700, 65_700, 1460, 1},
 	} {
 		if got := expectedSamples(tt.flight, tt.acked, tt.mss); got != tt.want {
 			t.Errorf("expectedSamples(%d, %d, %d) = %d, want %d", tt.flight, tt.acked, tt.mss, got, tt.want)

@@ -58,7 +58,7 @@ func (v *cwndValidation) onAck(a *ackSample, window int) (expired bool) {
 // endRound takes a sample of pipeACK and finds out the phase that it leads to (§4.3).
 func (v *cwndValidation) endRound(a *ackSample, window int) (expired bool) {
 	period := max(pipeAckBins*a.srtt, pipeAckPeriod)
-	age := (a.now.Sub(v.binBegan)) / (period / pipeAckBins)
+	age := a.now.Sub(v.binBegan) / (period / pipeAckBins)
 	if age > 0 {
 		shift := int(min(age, pipeAckBins))
 		copy(v.pipeAck[shift:], v.pipeAck[:])
