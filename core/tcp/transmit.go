@@ -116,8 +116,11 @@ const maxPacket = 65_535
 
 // buildRetransmission sends lost record i again, as far as the window allows (RFC 6675 §5 NextSeg rule 1).
 func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool {
-	mss := c.segmentSize()
 	r := c.sent.at(i)
+	if r.has(recLost) {
+		c.ecn.lost(r.start) // ahead of the segment's size, which depends on the options that are left
+	}
+	mss := c.segmentSize()
 	room := c.window() - c.pipe()
 	limit := min(s.burst(c, mss), max(room-room%mss, 0))
 	if limit == 0 && c.pipe() > 0 {
@@ -140,9 +143,6 @@ func (s *Stack) buildRetransmission(c *conn, i int, now Time, t *Transmit) bool 
 // transmitAgain sends up to limit bytes of record i again.
 func (s *Stack) transmitAgain(c *conn, i, limit, mss int, now Time, t *Transmit) {
 	r := c.sent.at(i)
-	if r.has(recLost) {
-		c.ecn.lost(r.start)
-	}
 	fin := c.finSent && r.end == c.snd.nxt
 	n := int(r.size())
 	if fin {
