@@ -123,6 +123,12 @@ var foundSeeds = map[uint64]string{
 	68071:  "the ACK of before a restart is accepted after it, by a cookie",
 	106599: "an old SYN makes a ghost with the fixed initial sequence number",
 	143365: "the same after an abort, whose reset is lost",
+	261702: "a user has not read all when its connection has ended, and the peer restarts",
+	324450: "the ghost of a SYN cookie asks whether its peer is alive",
+	345894: "SYN cookies of two periods behind a reset for an old segment",
+	405307: "the same while the user has not read all",
+	693558: "two ends of different connections after a restart with SYN cookies",
+	721835: "data is sent again without the Accurate ECN option, beside SACK blocks, in small segments",
 	191389: "an old ACK brings back the SYN cookie of before a restart, while the new one is on its way",
 }
 

@@ -81,7 +81,7 @@ func (r *run) renew(u *user) {
 
 // replaceable reports whether the place of a user is free for another, because a restart has ended the connection it had.
 func (r *run) replaceable(u *user) bool {
-	return u == nil || r.renewals[u.conn].met && (u.released || u.err != nil)
+	return u == nil || r.renewals[u.conn].met && (u.released || u.ended)
 }
 
 // replace makes u the user of its end.
@@ -112,11 +112,11 @@ func (c *connPlan) opener() int {
 	return 0
 }
 
-// left reports whether someone who held an end of a connection has let go of it.
+// left reports whether someone who held an end of a connection has let go of it, or has but to read what came.
 func (r *run) left(conn, side int) bool {
 	u := r.users[conn][side]
-	released := func(u *user) bool { return u.released }
-	return u != nil && u.released || slices.ContainsFunc(r.renewals[conn].former[side], released)
+	gone := func(u *user) bool { return u.released || u.ended }
+	return u != nil && gone(u) || slices.ContainsFunc(r.renewals[conn].former[side], gone)
 }
 
 // settled reports whether nobody holds the connection any more.

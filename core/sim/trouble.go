@@ -68,17 +68,27 @@ func (d dice) jumps() []Jump {
 	return list
 }
 
+// strangersTimeout ends what a restart and SYN cookies can make: an old ACK has its cookie make a connection of before the
+// restart, while the peer believes in the new one. Each answers the other and neither resets (RFC 9293 §3.5.1 knows but one end
+// that is out of step): only data that is never acknowledged shows it. It is longer than all else that keeps data from getting
+// through: the leaps of clocks come to 3 h.
+const strangersTimeout = 6 * time.Hour
+
 // restart draws a host that loses all it knows. Its peer notices by what it sends, and by keep-alive when that is nothing.
 func (d dice) restart(p *plan) {
 	p.restart = &restartPlan{
 		host: d.IntN(2), at: d.duration(time.Millisecond, 10*time.Second), again: d.duration(time.Microsecond, time.Second),
 	}
+	cookies := p.hosts[0].Stack.SynCookies == tcp.SynCookiesAlways || p.hosts[1].Stack.SynCookies == tcp.SynCookiesAlways
 	for i := range p.conns {
 		for side := range p.conns[i].users {
 			// With initial sequence numbers that don't differ, old segments would pass for new ones.
 			o := &p.conns[i].users[side].options
 			o.FixedISN = nil
 			o.KeepAlive, o.KeepAliveInterval, o.KeepAliveCount = 30*time.Second, 10*time.Second, 127
+			if cookies {
+				o.UserTimeout = strangersTimeout
+			}
 		}
 	}
 }

@@ -25,6 +25,7 @@ type user struct {
 	sendResting, readResting        bool
 	gotEOF, finSent, readShut       bool
 	released                        bool
+	ended                           bool     // the connection has, and what came may still be to be read
 	stalled                         bool     // it has rested as its plan says
 	forgotten                       bool     // its peer never knew of the connection, see forgottenByCookie
 	connectAt                       tcp.Time // by the peer's clock
@@ -92,7 +93,7 @@ func (u *user) onClosed() {
 		u.fail("status of an ended connection: %v", err)
 		return
 	}
-	u.err = st.Err
+	u.err, u.ended = st.Err, true
 	u.tracef("ended: %v", st.Err)
 	if st.State != tcp.StateClosed && st.State != tcp.StateTimeWait {
 		u.fail("EventClosed in %v", st.State)

@@ -177,8 +177,8 @@ func (w *watch) judge(h *Host, v *seen, length int) error {
 		return nil
 	case flags.Has(wire.SYN) && v.begins():
 		w.begin(v)
-	case v.side.over: // what is said behind a reset is a ghost's, if the user has left
-		v.peer.over = v.peer.over || !v.side.renewed && v.side.plan != nil && w.run.left(v.side.conn, v.side.side)
+	case v.side.over:
+		v.peer.over = v.peer.over || v.behindReset(w)
 		return nil
 	case v.ghostOfCookie(w):
 		v.side.over, v.peer.over = true, true
@@ -233,9 +233,17 @@ func (v *seen) secondSYN() bool {
 	return fixed && s.ackSeen && v.tcp.Flags.Has(wire.ACK) && v.tcp.Ack.Less(s.ack)
 }
 
+// behindReset reports whether what an end says after a reset is of no use to judge the other one by. It is a ghost's, if the user
+// has left. Where a host has restarted, the reset may have been for an old segment, and what begins behind it was not noticed.
+func (v *seen) behindReset(w *watch) bool {
+	s := v.side
+	return !s.renewed && s.plan != nil && (w.run.renewals[s.conn].met || w.run.left(s.conn, s.side))
+}
+
 // ghostOfCookie reports whether a segment is of a connection that an old duplicate has made out of its SYN cookie, which is
-// still good, after the user of the first connection has left: it begins where the first one did. Or the cookie is of before a
-// restart, when the end has nothing to say yet but the cookie of the connection that is opened again.
+// still good, after the user of the first connection has left: it begins where the first one did, or asks from the byte before
+// whether the peer is alive. Or the cookie is of before a restart, when the end has nothing to say yet but the cookie of the
+// connection that is opened again.
 func (v *seen) ghostOfCookie(w *watch) bool {
 	s := v.side
 	if s.plan == nil || s.plan.opens[s.side] || w.run.plan.hosts[s.side].Stack.SynCookies != tcp.SynCookiesAlways {
@@ -244,7 +252,7 @@ func (v *seen) ghostOfCookie(w *watch) bool {
 	if w.run.renewals[s.conn].met && s.nxt == s.iss+1 && v.tcp.Seq != s.nxt && !v.tcp.Flags.Has(wire.SYN) {
 		return true
 	}
-	return w.run.left(s.conn, s.side) && v.tcp.Seq == s.iss+1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
+	return w.run.left(s.conn, s.side) && v.tcp.Seq-s.iss <= 1 && s.ackSeen && v.tcp.Ack.Less(s.ack)
 }
 
 // begin starts a connection with its SYN.
