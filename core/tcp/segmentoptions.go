@@ -41,7 +41,7 @@ func (c *conn) sackBlocks() (n int) {
 		n = 1
 	}
 	if c.ooo != nil {
-		n += int(c.ooo.nblocks)
+		n += c.ooo.nblocks
 	}
 	return n
 }
