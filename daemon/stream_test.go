@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	starfishv1 "github.com/MUCZ/Starfish/api/proto/starfish/v1"
+	"github.com/MUCZ/Starfish/daemon/config"
 )
 
 // testStream is a client's end of a Stream call.
@@ -217,7 +218,8 @@ func TestStreamSendsAfterShutdown(t *testing.T) {
 // A client that sends everything before it receives gets through its sending when the connection is reset meanwhile,
 // and then what came before the reset, and the reset.
 func TestStreamResetWhileClientOnlySends(t *testing.T) {
-	s := startDaemon(t, nil).dial(t)
+	// A buffer that tunes itself grows with what the user takes, which depends on the machine.
+	s := startDaemon(t, func(c *config.Config) { c.TCP.RecvBuffer = 1 << 20 }).dial(t)
 	c, a := s.pair()
 	stream, peer := s.mustStream(openByID(c)), s.mustStream(openByID(a))
 	answer := pattern(400_000) // more than gRPC holds for a client that doesn't receive
